@@ -1,0 +1,59 @@
+# Two commands set everything up: `make run` and `make test`. `make help` lists the rest.
+
+# The interpreter for .venv, as a command, a path or a version; by default uv picks one that pyproject.toml admits.
+PYTHON ?=
+export PYTHON
+KPIMART_HOME ?= var
+export KPIMART_HOME
+
+# An interpreter that is not here is an error to read, not a download.
+export UV_PYTHON_DOWNLOADS = never
+
+VENV := .venv
+BIN := $(VENV)/bin
+# One stamp for each choice of interpreter; they lie inside .venv and go with it.
+STAMP := $(VENV)/.installed$(if $(PYTHON),-$(subst /,_,$(PYTHON)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-full lint lint-python lint-types lint-sql lint-yaml bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## Create .venv from uv.lock (choose the interpreter with PYTHON=python3.13)
+
+$(STAMP): pyproject.toml uv.lock
+	@.ci/with-uv sync --locked $(if $(PYTHON),--python "$(PYTHON)")
+	@touch "$@"
+
+run: setup ## Run the main job on the embedded demo
+	$(BIN)/kpimart demo export "$(KPIMART_HOME)/demo"
+	$(BIN)/kpimart run --config examples/demo/kpimart.toml --files "$(KPIMART_HOME)/demo"
+
+test: setup ## Run the tests, long ones on seeded samples
+	$(BIN)/pytest
+
+test-full: setup ## Run the tests at full count
+	TEST_FULL=1 $(BIN)/pytest
+
+lint: lint-python lint-types lint-sql lint-yaml ## Check style, types, SQL and YAML, as pre-commit does
+
+lint-python: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+lint-types: setup
+	$(BIN)/mypy
+
+lint-sql: setup
+	$(BIN)/sqlfluff lint models tests/dbt
+
+lint-yaml: setup
+	$(BIN)/yamllint --strict .
+
+bench: setup ## Measure the run against the floor, and each of its steps
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove what was installed and cached; the data under KPIMART_HOME stay
+	rm -rf $(VENV) .uv dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,54 @@
+{#-
+    What the company decided (time zone, currency, definitions, file mapping), as raw keeps it: a dictionary.
+    Unit tests override this macro; while dbt parses there is no warehouse yet, and the parts it needs are empty.
+-#}
+{% macro company() -%}
+    {%- set decided = namespace(payload='{}') -%}
+    {%- if execute and adapter.get_relation(target.database, 'raw', 'kpimart__setting') -%}
+        {%- set rows = run_query(
+            "select payload from raw.kpimart__setting where id = 'company' order by landed_at desc limit 1"
+        ) -%}
+        {%- for row in rows -%}{%- set decided.payload = row[0] -%}{%- endfor -%}
+    {%- endif -%}
+    {%- set company = {
+        'time_zone': 'UTC',
+        'base_currency': 'USD',
+        'fiscal_year_start': 1,
+        'thresholds': {'max_rate_age_days': 31},
+        'definitions': {
+            'regular_window_days': 365, 'regular_min_purchases': 3, 'lost_after_days': 365, 'stale_after_days': 30
+        },
+        'files': {},
+    } -%}
+    {%- do company.update(fromjson(decided.payload)) -%}
+    {{ return(company) }}
+{%- endmacro %}
+
+{#- The business date of a moment: the day it is in the company's time zone. -#}
+{% macro business_date(moment) -%}
+    cast(timezone('{{ company().time_zone }}', {{ moment }}) as date)
+{%- endmacro %}
+
+{#- The moment at which a business date begins. -#}
+{% macro start_of_day(day) -%}
+    timezone('{{ company().time_zone }}', cast({{ day }} as timestamp))
+{%- endmacro %}
+
+{#- First day of the calendar or fiscal period of `grain` that a date lies in; weeks begin on Monday. -#}
+{% macro period_start(grain, day) -%}
+    {%- set shift = company().fiscal_year_start - 1 -%}
+    {%- if grain in ('quarter', 'year') and shift -%}
+        cast(date_trunc('{{ grain }}', {{ day }} - interval {{ shift }} month) + interval {{ shift }} month as date)
+    {%- else -%}
+        cast(date_trunc('{{ grain }}', {{ day }}) as date)
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro grains() -%}
+    {{ return(['day', 'week', 'month', 'quarter', 'year']) }}
+{%- endmacro %}
+
+{#- A moment before every other: the start of what has no known start. -#}
+{% macro always() -%}
+    timestamptz '0001-01-03 00:00:00+00'
+{%- endmacro %}

@@ -1,0 +1,79 @@
+{#-
+    Every measure, once: what is counted or summed, dated by which clock, added up how.
+
+    relation    the rows it reads: a CTE of kpi_measure_day, or of kpi_measure for what is counted anew
+    sql         its value on one row
+    filter      which rows count
+    additivity  additive:     a sum over events, any grain is the sum of its days
+                snapshot:     a state at the end of the period, the running sum of its changes
+                distinct:     counted anew for each period and entity
+                distribution: a median or a quantile, computed anew for each period and entity
+    sample      the measure that counts the rows behind a sum: over none of them it is 0
+    known       the measure that counts those of them with a value: if there are some but none is known, it is null
+    unknown     the measure that counts those without: as soon as there is one, it is null
+-#}
+{% macro measures() -%}
+    {% set of_events = {'relation': 'events', 'additivity': 'additive'} %}
+    {% set of_open = {'relation': 'open_changes', 'additivity': 'snapshot'} %}
+    {{ return([
+        dict(of_events, name='won_deals', sql='sign', filter="event_type = 'won'"),
+        dict(of_events, name='won_amount', sql='sign * amount', filter="event_type = 'won'", sample='won_deals'),
+        dict(of_events, name='lost_deals', sql='sign', filter="event_type = 'lost'"),
+        dict(of_events, name='lost_deals_without_amount', sql='sign',
+            filter="event_type = 'lost' and coalesce(amount, 0) = 0"),
+        dict(of_events, name='lost_amount', sql='sign * amount', filter="event_type = 'lost'",
+            sample='lost_deals', unknown='lost_deals_without_amount'),
+        dict(of_events, name='created_deals', sql='sign', filter="event_type = 'created'"),
+        dict(of_events, name='created_amount', sql='sign * amount', filter="event_type = 'created'",
+            sample='created_deals'),
+        dict(of_events, name='created_deals_won_within_90_days', sql='sign',
+            filter="event_type = 'created' and days_to_win <= 90"),
+        dict(of_events, name='won_deals_with_cycle', sql='sign', filter="event_type = 'won' and cycle_days is not null"),
+        dict(of_events, name='won_cycle_days', sql='sign * cycle_days',
+            filter="event_type = 'won' and cycle_days is not null", sample='won_deals_with_cycle'),
+        dict(of_events, name='slipped_deals', sql='sign', filter='has_slipped'),
+        dict(of_events, name='slipped_amount', sql='sign * amount', filter='has_slipped', sample='slipped_deals'),
+        dict(of_events, name='repeat_deals', sql='sign', filter="event_type = 'won' and purchase_number > 1"),
+        dict(of_events, name='returning_amount', sql='sign * amount',
+            filter="event_type = 'won' and purchase_number > 1", sample='repeat_deals'),
+        dict(of_events, name='new_customers', sql='sign', filter="event_type = 'won' and purchase_number = 1"),
+
+        dict(relation='leads', additivity='additive', name='leads_created', sql='1'),
+        dict(relation='leads', additivity='additive', name='leads_converted', sql='1', filter='is_converted'),
+
+        dict(of_open, name='open_deals', sql='sign'),
+        dict(of_open, name='open_deals_with_amount', sql='sign', filter='amount is not null'),
+        dict(of_open, name='open_amount', sql='sign * amount', sample='open_deals', known='open_deals_with_amount'),
+        dict(of_open, name='open_deals_with_weight', sql='sign', filter='weighted_amount is not null'),
+        dict(of_open, name='weighted_open_amount', sql='sign * weighted_amount', sample='open_deals',
+            known='open_deals_with_weight'),
+        dict(of_open, name='open_fields_filled', sql='sign * fields_filled', sample='open_deals'),
+        dict(relation='stale_changes', additivity='snapshot', name='stale_open_deals', sql='sign'),
+
+        dict(relation='purchases', additivity='distinct', name='active_customers', sql='account_id'),
+        dict(relation='purchases', additivity='distinct', name='repeat_customers', sql='account_id',
+            filter='purchase_number > 1'),
+        dict(relation='purchases', additivity='distinct', name='regular_customers', sql='account_id',
+            filter='is_regular'),
+        dict(relation='lapses', additivity='distinct', name='lost_customers', sql='account_id'),
+        dict(relation='prospects', additivity='distinct', name='potential_customers', sql='account_id'),
+
+        dict(relation='cycles', additivity='distribution', name='won_cycle_days_median', sql='median(cycle_days)',
+            sample='won_deals_with_cycle'),
+    ]) }}
+{%- endmacro %}
+
+{#- The measures of one kind, or that read one relation. -#}
+{% macro measures_where(key, value) -%}
+    {{ return(measures() | selectattr(key, 'equalto', value) | list) }}
+{%- endmacro %}
+
+{% macro measure_type(measure) -%}
+    {%- if measure.additivity == 'distribution' -%}
+        decimal(18, 2)
+    {%- elif 'amount' in measure.sql -%}
+        decimal(38, 2)
+    {%- else -%}
+        bigint
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,1 @@
+"""Sales KPIs from a CRM: extracted, modelled, judged, published."""

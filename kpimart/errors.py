@@ -1,0 +1,63 @@
+"""What can go wrong, named by what a person has to do about it.
+
+Every error carries its exit code and whether trying the same again can help, so that the command line and
+the scheduler need no tables of their own.
+"""
+
+from typing import ClassVar
+
+
+class KpiMartError(Exception):
+    """Base of everything this package raises on purpose; its text is meant for the person on call."""
+
+    exit_code: ClassVar[int] = 1
+    is_retryable: ClassVar[bool] = False
+
+
+class SettingsError(KpiMartError):
+    """A setting, an option or a configuration file is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class GateRefused(KpiMartError):
+    """A batch or a build did not pass its gate; what was published before stays."""
+
+    exit_code = 3
+
+
+class SourceUnreachable(KpiMartError):
+    """The source, a folder or a server, could not be reached or read; it may be back later."""
+
+    exit_code = 4
+    is_retryable = True
+
+
+class BadSourceData(KpiMartError):
+    """The source was read, but what it holds cannot be used: a column is missing, a file is empty."""
+
+
+class BuildFailed(KpiMartError):
+    """A model or a test of the build failed."""
+
+
+class WarehouseBusy(KpiMartError):
+    """Another process holds the warehouse; there is one writer at a time."""
+
+    is_retryable = True
+
+
+class StorageFailed(KpiMartError):
+    """A disk is full, or a folder cannot be written."""
+
+    is_retryable = True
+
+
+class ReleaseNotFound(KpiMartError):
+    """There is no release of that name, or none at all."""
+
+    exit_code = 2
+
+
+class ReleaseDamaged(KpiMartError):
+    """A release on disk is not what its manifest says it is."""

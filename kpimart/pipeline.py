@@ -1,0 +1,358 @@
+"""The steps of a run, for the command line and the scheduler alike: extract, build, validate, publish.
+
+Each step can be run alone, in a process of its own, and again: it takes up what the one before it left complete. One
+process writes at a time; `run` holds that place from its first step to its last.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from kpimart.build import Build
+from kpimart.clock import Clock, utc_now
+from kpimart.errors import BuildFailed, GateRefused, SettingsError
+from kpimart.extract.canonical import OBJECTS
+from kpimart.paths import DBT_PROJECT, SEEDS
+from kpimart.publish.contract import BUILT
+from kpimart.quality.gate import Judge
+from kpimart.quality.parameters import raw_parameters, reporting_parameters
+from kpimart.quality.verdict import Verdict, explain, record
+from kpimart.settings import Settings
+from kpimart.transform import Transformation, run_dbt
+from kpimart.warehouse import (
+    RAW_COLUMNS,
+    WAREHOUSE_FILE,
+    open_database,
+    open_warehouse,
+    raw_table,
+    storage_errors,
+    writer_lock,
+)
+
+if TYPE_CHECKING:
+    from kpimart.extract.landing import LandedBatch
+    from kpimart.publish.release import Release
+
+Tell = Callable[[str], None]
+"""Called with a few words on what is being done, often."""
+
+
+def silently(_: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What an extraction brought: the batches, now accepted, and the verdict that let them in (None if none was new)."""
+
+    batches: "tuple[LandedBatch, ...]"
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a whole run did, with the seconds that each step took."""
+
+    extraction: Extraction
+    build: Build
+    verdict: Verdict
+    release: "Release"
+    steps: dict[str, float] = field(default_factory=dict)
+
+
+def run(
+    settings: Settings,
+    *,
+    source: str | None = None,
+    files: Path | None = None,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+    clock: Clock = utc_now,
+    tell: Tell = silently,
+) -> Run:
+    """Extract, build, validate and publish; raises what the steps raise."""
+    steps: dict[str, float] = {}
+    with writer_lock(settings.home), Judge() as judge:
+        with _timed(steps, "extract"):
+            extraction = _extract(settings, judge, source=source, files=files, clock=clock, tell=tell)
+        with _timed(steps, "build"):
+            build = _build(settings, as_of=as_of, known_at=known_at, clock=clock, tell=tell)
+        with _timed(steps, "validate"):
+            verdict = _validate(settings, build, judge, clock=clock, tell=tell)
+        with _timed(steps, "publish"):
+            release = _publish(settings, build, clock=clock, tell=tell, make_current=False)
+    return Run(extraction, build, verdict, release, steps)
+
+
+def extract(
+    settings: Settings,
+    *,
+    source: str | None = None,
+    files: Path | None = None,
+    clock: Clock = utc_now,
+    tell: Tell = silently,
+) -> Extraction:
+    """Fetch every source (or one), land what was fetched, and let the raw gate judge it.
+
+    files: the folder of the `files` source, instead of the configured one.
+    Raises SourceUnreachable, BadSourceData, and GateRefused when the batch is held; what was accepted before stays.
+    """
+    with writer_lock(settings.home), Judge() as judge:
+        return _extract(settings, judge, source=source, files=files, clock=clock, tell=tell)
+
+
+def build(
+    settings: Settings,
+    *,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+    clock: Clock = utc_now,
+    tell: Tell = silently,
+) -> Build:
+    """Build all models from what was accepted, at two moments; returns the build, not yet judged.
+
+    as_of: only what occurred before it counts (default: the configured one, else now). known_at: only what was accepted
+    by then is read (default: now). A build of an earlier moment than the last is made in a file of its own.
+    Raises BuildFailed, and SettingsError for moments that nothing is known of.
+    """
+    with writer_lock(settings.home):
+        return _build(settings, as_of=as_of, known_at=known_at, clock=clock, tell=tell)
+
+
+def validate(
+    settings: Settings, build_id: str | None = None, *, clock: Clock = utc_now, tell: Tell = silently
+) -> Verdict:
+    """Let the reporting gate judge a build (default: the last one); raises GateRefused with what it found."""
+    with writer_lock(settings.home), Judge() as judge:
+        return _validate(settings, _finished_build(settings, build_id), judge, clock=clock, tell=tell)
+
+
+def publish(
+    settings: Settings,
+    build_id: str | None = None,
+    *,
+    make_current: bool = False,
+    clock: Clock = utc_now,
+    tell: Tell = silently,
+) -> "Release":
+    """Make a release of a build (default: the last one) that passed its gate; raises GateRefused if it did not."""
+    with writer_lock(settings.home):
+        return _publish(settings, _finished_build(settings, build_id), clock=clock, tell=tell, make_current=make_current)
+
+
+def _extract(
+    settings: Settings, judge: Judge, *, source: str | None, files: Path | None, clock: Clock, tell: Tell
+) -> Extraction:
+    from kpimart.extract.landing import land, pending_batches, prepare_pending_views
+    from kpimart.extract.landing import judge as pass_verdict
+    from kpimart.extract.packages import fetch
+
+    for name in [source] if source else settings.sources:
+        tell(f"fetching {name}")
+        fetch(settings, name, folder=files, clock=clock, progress=lambda kind, rows: tell(f"fetching {kind}: {rows:,}"))
+    with open_warehouse(settings.home) as connection:
+        tell("landing")
+        landed = land(connection, settings, clock=clock)
+        pending = pending_batches(connection)
+        if not pending:
+            return Extraction(tuple(landed), None)
+        prepare_pending_views(connection)
+    tell("raw gate")
+    verdict = judge.judge_raw(settings.home, raw_parameters(settings))
+    with open_warehouse(settings.home) as connection:
+        for batch_id in pending:
+            record(connection, batch_id, verdict, clock)
+        reason = None if verdict.is_open else explain(verdict)
+        pass_verdict(connection, pending, "accepted" if verdict.is_open else "held", reason, clock)
+    if reason:
+        raise GateRefused(f"{reason}\n{_quarantined(settings, pending)}".rstrip())
+    return Extraction(tuple(landed), verdict)
+
+
+def _build(
+    settings: Settings, *, as_of: datetime | None, known_at: datetime | None, clock: Clock, tell: Tell
+) -> Build:
+    from kpimart.extract.landing import record_decisions
+
+    started_at = clock()
+    with open_warehouse(settings.home) as connection:
+        if known_at is None:
+            record_decisions(connection, settings, SEEDS, clock)
+        known_by = known_at or max(clock(), started_at)
+        _require_known(connection, known_by)
+        _ensure_raw_tables(connection)
+        moment = as_of or (settings.moment(settings.as_of) if settings.as_of else known_by)
+        build_id, place = _place_of(connection, started_at, moment, is_past=known_at is not None)
+        made = Build(build_id, moment.astimezone(UTC), known_by, settings.home / place)
+        connection.execute(
+            "insert into ops.build values (?, ?, ?, ?, null, ?)",
+            [made.build_id, made.as_of, made.known_at, started_at, place],
+        )
+    if made.database.name == WAREHOUSE_FILE:
+        transformation = Transformation(made.database, settings.home / "dbt")
+    else:
+        tell("preparing a scratch database")
+        transformation = _prepare_scratch(settings, made, started_at)
+    run_dbt(transformation, lambda node, _: tell(f"building {node}"))
+    with open_warehouse(settings.home) as connection:
+        connection.execute("update ops.build set finished_at = ? where build_id = ?", [clock(), made.build_id])
+    return made
+
+
+def _validate(settings: Settings, made: Build, judge: Judge, *, clock: Clock, tell: Tell) -> Verdict:
+    tell("reporting gate")
+    tables = {table.name: table.relation for table in BUILT if table.relation}
+    verdict = judge.judge_reporting(made.database, tables, reporting_parameters(settings, made.as_of))
+    with open_warehouse(settings.home) as connection:
+        record(connection, made.build_id, verdict, clock)
+    if not verdict.is_open:
+        raise GateRefused(explain(verdict, made.build_id))
+    return verdict
+
+
+def _publish(settings: Settings, made: Build, *, clock: Clock, tell: Tell, make_current: bool) -> "Release":
+    from kpimart.publish.release import publish as publish_build
+
+    release = publish_build(
+        made, settings.home, clock=clock, make_current=make_current, tell=lambda table: tell(f"publishing {table}")
+    )
+    if made.database.name != WAREHOUSE_FILE:
+        made.database.unlink(missing_ok=True)
+    return release
+
+
+def _quarantined(settings: Settings, batch_ids: list[str]) -> str:
+    """What was set aside in some batches, a few of each reason, for a message."""
+    with open_warehouse(settings.home) as connection:
+        rows = connection.execute(
+            """
+            select object, place, reason
+            from ops.quarantine
+            where list_contains(?, batch_id)
+            qualify row_number() over (partition by object, split_part(reason, ':', 1) order by place) <= 3
+            order by object, place
+            limit 12
+            """,
+            [batch_ids],
+        ).fetchall()
+    return "\n".join(f"  {name}, {place}: {reason}" for name, place, reason in rows)
+
+
+def _require_known(connection: duckdb.DuckDBPyConnection, known_at: datetime) -> None:
+    """Refuse a moment at which no data had been accepted, instead of building empty figures."""
+    first = _scalar(
+        connection,
+        """
+        select min(verdict.judged_at)
+        from ops.batch_verdict as verdict
+        inner join ops.batch as batch using (batch_id)
+        where verdict.verdict = 'accepted' and batch.source <> 'kpimart'
+        """,
+    )
+    if first is None:
+        raise SettingsError("nothing has been extracted yet; run kpimart extract first")
+    if known_at < first:
+        raise SettingsError(
+            f"nothing was known at {known_at:%Y-%m-%d %H:%M:%S %Z}: the first batch was accepted at "
+            f"{first:%Y-%m-%d %H:%M:%S %Z}; give a later --known-at"
+        )
+
+
+def _ensure_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Staging reads every object of a source, also those that this company's export does not have."""
+    for name in OBJECTS:
+        connection.execute(f"create table if not exists {raw_table('files', name)} ({RAW_COLUMNS})")
+
+
+def _place_of(connection: duckdb.DuckDBPyConnection, started_at: datetime, as_of: datetime, *, is_past: bool) -> tuple[str, str]:
+    """Name and file of a build, relative to home: the warehouse only moves forward, an earlier moment gets its own."""
+    last = _scalar(
+        connection,
+        f"select max(as_of) from ops.build where finished_at is not null and database_path = '{WAREHOUSE_FILE}'",
+    )
+    stamp = f"{started_at:%Y%m%dT%H%M%SZ}"
+    same = _scalar(connection, f"select count(*) from ops.build where starts_with(build_id, '{stamp}')")
+    build_id = f"{stamp}-{same + 1}" if same else stamp
+    return build_id, (f"scratch/{build_id}.duckdb" if is_past or (last and as_of < last) else WAREHOUSE_FILE)
+
+
+def _prepare_scratch(settings: Settings, made: Build, started_at: datetime) -> Transformation:
+    """An empty file for a build of an earlier moment, in which raw is what was accepted by `known_at`."""
+    live = settings.home / WAREHOUSE_FILE
+    with storage_errors(f"preparing {made.database}"):
+        made.database.parent.mkdir(parents=True, exist_ok=True)
+        made.database.unlink(missing_ok=True)
+    with open_database(made.database, read_only=False) as connection:
+        connection.execute(f"attach '{live}' as live (read_only)")
+        connection.execute("create schema raw; create schema ops")
+        connection.execute(
+            f"""
+            create table ops.batch_verdict as
+            select * from live.ops.batch_verdict
+            where verdict = 'accepted' and judged_at <= timestamptz '{made.known_at.isoformat()}'
+            """
+        )
+        connection.execute(f"create table ops.build as select * from live.ops.build where build_id = '{made.build_id}'")
+        tables = connection.execute(
+            "select table_name from duckdb_tables() where database_name = 'live' and schema_name = 'raw'"
+        ).fetchall()
+        for (name,) in tables:
+            connection.execute(
+                f"""
+                create view raw.{name} as
+                select * from live.raw.{name}
+                where batch_id in (select batch_id from ops.batch_verdict)
+                """
+            )
+        seeds = connection.execute(
+            "select id, payload from raw.kpimart__seed qualify row_number() over (partition by id order by landed_at desc) = 1 and not is_deleted"
+        ).fetchall()
+    project = made.database.with_suffix(".project")
+    _write_project(project, {name: json.loads(payload)["content"] for name, payload in seeds})
+    return Transformation(made.database, settings.home / "dbt", raw_database=live, project=project)
+
+
+def _write_project(project: Path, seeds: dict[str, str]) -> None:
+    """The dbt project as it is, over the seeds as they were."""
+    shutil.rmtree(project, ignore_errors=True)
+    (project / "seeds").mkdir(parents=True)
+    for path in DBT_PROJECT.iterdir():
+        if path.name in ("dbt_project.yml", "macros", "models", "tests"):
+            (project / path.name).symlink_to(path.resolve())
+    (project / "seeds" / "_seeds.yml").symlink_to(SEEDS / "_seeds.yml")
+    for name, content in seeds.items():
+        (project / "seeds" / name).write_text(content, encoding="utf-8")
+
+
+def _finished_build(settings: Settings, build_id: str | None) -> Build:
+    which = "build_id = ?" if build_id else "build_id = (select max_by(build_id, started_at) from ops.build)"
+    with open_warehouse(settings.home) as connection:
+        row = connection.execute(
+            f"select build_id, as_of, known_at, database_path, finished_at from ops.build where {which}",
+            [build_id] if build_id else [],
+        ).fetchone()
+    if row is None:
+        raise SettingsError(f"there is no build {build_id}" if build_id else "nothing was built yet; run kpimart build")
+    if row[4] is None:
+        raise BuildFailed(f"build {row[0]} did not finish; run kpimart build again")
+    return Build(row[0], row[1], row[2], settings.home / row[3])
+
+
+def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    return row[0] if row else None
+
+
+@contextmanager
+def _timed(steps: dict[str, float], name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    steps[name] = round(time.perf_counter() - started, 3)

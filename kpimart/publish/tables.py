@@ -1,0 +1,244 @@
+"""The tables of a release: checked against the contract, copied in the order of their keys, and counted."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import orjson
+
+from kpimart.build import Build
+from kpimart.errors import BuildFailed
+from kpimart.publish import contract, gate
+from kpimart.publish.contract import Column, Table
+from kpimart.publish.manifest import BatchRecord, TableRecord
+from kpimart.publish.sql import literal, quoted
+from kpimart.warehouse import raw_table
+
+_ENTITY_IDS = {
+    "company": (),
+    "department": ("department_id",),
+    "manager": ("manager_id",),
+    "manager_in_department": ("manager_id", "department_id"),
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A build, and the names under which its database and the one with `ops` and `raw` are attached."""
+
+    build: Build
+    built: str
+    ops: str
+
+
+@dataclass(frozen=True)
+class ReleaseRow:
+    """A row of the published table `release`, in the order of its columns."""
+
+    release_id: str
+    as_of: datetime
+    known_at: datetime
+    published_at: datetime
+    previous_release_id: str | None
+    code_version: str
+    is_this_release: bool
+
+
+def check_contract(connection: duckdb.DuckDBPyConnection, origin: Origin) -> None:
+    """Raise BuildFailed that names every column of the contract which the build lacks or has in another type."""
+    found = {
+        (f"{schema}.{relation}", column): data_type.lower()
+        for schema, relation, column, data_type in connection.execute(
+            "select schema_name, table_name, column_name, data_type from duckdb_columns() "
+            f"where database_name = {literal(origin.built)}"
+        ).fetchall()
+    }
+    relations = {relation for relation, _ in found}
+    problems = []
+    for table in contract.BUILT:
+        if table.relation not in relations:
+            problems.append(f"{table.relation}: there is no such table, and {table.name} is taken from it")
+            continue
+        for column in table.columns:
+            data_type = found.get((table.relation, column.name))
+            if data_type is None:
+                problems.append(f"{table.relation}.{column.name}: missing, expected {column.type}")
+            elif data_type != column.type:
+                problems.append(f"{table.relation}.{column.name}: is {data_type}, expected {column.type}")
+    if problems:
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        raise BuildFailed(
+            f"build {origin.build.build_id} does not keep the published contract:{listed}\n"
+            "  what now   mend the model, or change kpimart/publish/contract.py and announce it in the CHANGELOG"
+        )
+
+
+def copy_tables(
+    connection: duckdb.DuckDBPyConnection, origin: Origin, history: Sequence[ReleaseRow], tell: Callable[[str], None]
+) -> None:
+    """Fill the new database: every published table, then the wide views over kpi_value.
+
+    Raises BuildFailed when a column that must be filled is not.
+    """
+    for table in contract.BUILT:
+        tell(table.name)
+        _create(connection, table)
+        _insert(connection, table, f"{origin.built}.{table.relation}")
+    _create(connection, contract.QUALITY_RESULT)
+    _insert(connection, contract.QUALITY_RESULT, gate.results(origin.build, origin.ops))
+    _create(connection, contract.RELEASE)
+    names = [column.name for column in contract.RELEASE.columns]
+    for row in sorted(history, key=lambda row: row.release_id):
+        values = ", ".join(literal(getattr(row, name)) for name in names)
+        connection.execute(f"insert into {contract.RELEASE.name} values ({values})")
+    _create_wide_views(connection)
+
+
+def write_parquet(connection: duckdb.DuckDBPyConnection, folder: Path, tell: Callable[[str], None]) -> None:
+    """Write each published table to `<table>.parquet`, rows in the order of the table."""
+    folder.mkdir()
+    for table in contract.PUBLISHED:
+        tell(f"{table.name}.parquet")
+        target = literal(str(folder / f"{table.name}.parquet"))
+        connection.execute(f"copy {table.name} to {target} (format parquet, compression zstd)")
+
+
+def count_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, TableRecord]:
+    """Rows and control totals of each published table."""
+    return {table.name: _count(connection, table) for table in contract.PUBLISHED}
+
+
+def hash_catalogue(connection: duckdb.DuckDBPyConnection) -> str:
+    """The SHA-256 of the KPI catalogue's rows as they are published."""
+    rows = connection.execute(f"from {contract.KPI_CATALOGUE.name} order by all").fetchall()
+    return hashlib.sha256(orjson.dumps(rows)).hexdigest()
+
+
+def read_batches(
+    connection: duckdb.DuckDBPyConnection, origin: Origin, recorded: Sequence[BatchRecord]
+) -> tuple[BatchRecord, ...]:
+    """The raw batches that the build read, oldest first.
+
+    Those that a former manifest recorded are taken from it: a landed batch never changes, and hashing all of raw every
+    night would grow without end.
+    """
+    known = {record.batch_id: record for record in recorded}
+    rows = connection.execute(
+        f"""
+        select
+            batch.batch_id, batch.source, batch.landed_at, coalesce(sum(part.rows_read), 0)::bigint,
+            coalesce(sum(part.versions_stored), 0)::bigint, coalesce(sum(part.rows_quarantined), 0)::bigint,
+            list(part.object order by part.object) filter (where part.versions_stored > 0)
+        from {gate.batches_read(origin.build, origin.ops)} as batch
+        left join {origin.ops}.ops.batch_object as part using (batch_id)
+        group by batch.batch_id, batch.source, batch.landed_at
+        order by batch.landed_at, batch.batch_id
+        """
+    ).fetchall()
+    fresh = {
+        (source, name) for batch_id, source, *_, objects in rows if batch_id not in known for name in objects or ()
+    }
+    totals = _payload_totals(connection, origin, sorted(fresh), [row[0] for row in rows if row[0] not in known])
+    return tuple(
+        known.get(batch_id)
+        or BatchRecord(
+            batch_id=batch_id,
+            source=source,
+            landed_at=landed_at,
+            rows_read=rows_read,
+            versions_stored=stored,
+            rows_quarantined=quarantined,
+            payload_total=str(totals.get(batch_id, 0)),
+        )
+        for batch_id, source, landed_at, rows_read, stored, quarantined, _ in rows
+    )
+
+
+def _payload_totals(
+    connection: duckdb.DuckDBPyConnection, origin: Origin, objects: list[tuple[str, str]], batch_ids: list[str]
+) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for source, name in objects:
+        for batch_id, total in connection.execute(
+            f"""
+            select batch_id, sum(md5_number_lower(id || payload_hash))
+            from {origin.ops}.{raw_table(source, name)}
+            where batch_id in ({", ".join(map(literal, batch_ids))})
+            group by batch_id
+            """
+        ).fetchall():
+            totals[batch_id] = totals.get(batch_id, 0) + total
+    return totals
+
+
+def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    columns = ", ".join(map(_definition, table.columns))
+    connection.execute(f"create table {table.name} ({columns})")
+    connection.execute(f"comment on table {table.name} is {literal(table.description)}")
+    for column in table.columns:
+        _comment(connection, f"{table.name}.{quoted(column.name)}", column.description)
+
+
+def _definition(column: Column) -> str:
+    return f"{quoted(column.name)} {column.type}{'' if column.nullable else ' not null'}"
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: Table, source: str) -> None:
+    columns = ", ".join(quoted(column.name) for column in table.columns)
+    rows = f"select {columns} from {source} order by {', '.join(table.key)}"
+    try:
+        connection.execute(f"insert into {table.name} {rows}")
+    except duckdb.ConstraintException as error:
+        raise BuildFailed(
+            f"{table.name}, taken from {table.relation}, must not be empty where the contract says so: {error}"
+        ) from error
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: Table) -> TableRecord:
+    (rows,) = connection.execute(f"select count(*) from {table.name}").fetchall()[0]
+    if table.totals is None:
+        return TableRecord(rows=rows, control_totals={})
+    totals = f"select name, total::varchar from ({table.totals}) as counted (name, total) order by name"
+    return TableRecord(rows=rows, control_totals=dict(connection.execute(totals).fetchall()))
+
+
+def _create_wide_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """One view for each entity level and grain, one column a KPI that is published at that grain.
+
+    Names inside are unqualified: the database is called after its file, and the file has more than one name.
+    """
+    catalogue = connection.execute(
+        f"select kpi_code, name_en, unit, finest_grain from {contract.KPI_CATALOGUE.name} order by kpi_code"
+    ).fetchall()
+    for level in contract.ENTITY_LEVELS:
+        for position, grain in enumerate(contract.GRAINS):
+            kpis = [kpi for kpi in catalogue if kpi[3] in contract.GRAINS[: position + 1]]
+            view = contract.wide_view(level, grain)
+            connection.execute(f"create view {view} as {_wide_query(level, grain, [kpi[0] for kpi in kpis])}")
+            one_row = "One row per " + ("" if level == "company" else f"{level.replace('_', ' ')} and ") + grain
+            connection.execute(f"comment on view {view} is {literal(f'{one_row}; one column a KPI.')}")
+            for code, name, unit, _ in kpis:
+                _comment(connection, f"{view}.{quoted(code)}", f"{name} ({unit})")
+
+
+def _wide_query(level: str, grain: str, codes: list[str]) -> str:
+    names = ("period_start", "period_end", *_ENTITY_IDS[level], "entity_name")
+    entity = ", ".join(f"kpi_value.{name}" for name in names)
+    pick = ", max(kpi_value.value) filter (where kpi_value.kpi_code = {code}) as {name}"
+    values = "".join(pick.format(code=literal(code), name=quoted(code)) for code in codes)
+    # Whether the period is over is asked of the period: in kpi_value it is said per KPI, and a cohort matures later.
+    return f"""
+        select {entity}, dim_period.is_complete{values}
+        from kpi_value
+        left join dim_period
+            on kpi_value.period_grain = dim_period.period_grain and kpi_value.period_start = dim_period.period_start
+        where kpi_value.entity_level = {literal(level)} and kpi_value.period_grain = {literal(grain)}
+        group by {entity}, dim_period.is_complete
+    """
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, column: str, text: str) -> None:
+    connection.execute(f"comment on column {column} is {literal(text)}")

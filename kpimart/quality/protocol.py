@@ -1,0 +1,56 @@
+"""What the run and the process that judges say to each other: one JSON object a line.
+
+A request asks for one boundary of one database; the answer is all results, or an error that kept it from judging.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kpimart.quality.verdict import Boundary, Result
+
+Parameters = Mapping[str, float | str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to judge. `tables` maps the name a suite knows a table by to the relation that holds it (schema.table).
+
+    Without `tables`, the relations of schema `pending` are judged. `suites` is the folder of the boundary's suites;
+    `parameters` are the values of what suites leave open as {"$PARAMETER": name}.
+    """
+
+    database: Path
+    boundary: Boundary
+    suites: Path
+    parameters: Parameters
+    tables: Mapping[str, str] | None = None
+
+    def to_line(self) -> str:
+        return json.dumps(asdict(self), default=str, allow_nan=False)
+
+    @staticmethod
+    def from_line(line: str) -> "Request":
+        fields = json.loads(line)
+        return Request(**{**fields, "database": Path(fields["database"]), "suites": Path(fields["suites"])})
+
+
+def answer(results: tuple[Result, ...]) -> str:
+    return json.dumps({"results": [asdict(result) for result in results]})
+
+
+def failure(message: str) -> str:
+    return json.dumps({"error": message})
+
+
+def read_answer(line: str) -> tuple[Result, ...]:
+    """The results of an answer. Raises ValueError, with what is wrong, for a failure and for anything else."""
+    try:
+        said: Any = json.loads(line)
+        if "error" not in said:
+            return tuple(Result(**result) for result in said["results"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"it answered what is no answer: {line[:200]!r}") from error
+    raise ValueError(str(said["error"]))

@@ -1,0 +1,253 @@
+"""The one place for settings: environment (`KPIMART_*`), `.env`, then `kpimart.toml`.
+
+The first of them that names a setting wins. Every key is checked: an unknown one is an error that names its nearest
+known neighbour, because a misspelt threshold that is silently ignored is worse than none.
+"""
+
+import codecs
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from kpimart.errors import SettingsError
+
+DEFAULT_CONFIG = Path("kpimart.toml")
+
+
+def _known_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is not a time zone of the IANA database, such as 'Europe/Berlin'")
+    return name
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        raise ValueError(f"{name!r} is not a text encoding, such as 'utf-8' or 'windows-1251'") from None
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(_Strict):
+    """Where a canonical property comes from.
+
+    `column` names the source's column, or `constant` gives one value for all rows. `format` is a strptime
+    pattern for dates and times (default: ISO 8601). `values` replaces values after trimming, source → canonical.
+    """
+
+    column: str | None = None
+    constant: str | None = None
+    format: str | None = None
+    values: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_bare_name_is_a_column(cls, value: Any) -> Any:
+        return {"column": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _comes_from_one_place(self) -> "Column":
+        if (self.column is None) == (self.constant is None):
+            raise ValueError("give either 'column' or 'constant'")
+        return self
+
+
+class FileMapping(_Strict):
+    """One file of an export and the canonical object that its rows are."""
+
+    columns: dict[str, Column]
+    file: str
+    format: Literal["csv", "ndjson", "parquet"] | None = None
+    extent: Literal["full", "delta"] = "full"
+    distinct: bool = False
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: Encoding = "utf-8"
+    decimal_mark: Literal[".", ","] = "."
+    date_format: str | None = None
+    time_zone: TimeZone | None = None
+    currency: Currency | None = None
+
+
+class Stage(_Strict):
+    """A step of a pipeline as the source names it. `probability` (0–1) weighs the amount of open deals."""
+
+    name: str
+    outcome: Literal["open", "won", "lost"]
+    position: int
+    pipeline: str = "default"
+    probability: Share | None = None
+
+
+class FilesSettings(_Strict):
+    """An export of any CRM, described: which file holds which canonical object, and how it is written."""
+
+    folder: Path | None = None
+    stages: tuple[Stage, ...] = ()
+    deals: tuple[FileMapping, ...] = ()
+    accounts: tuple[FileMapping, ...] = ()
+    managers: tuple[FileMapping, ...] = ()
+    departments: tuple[FileMapping, ...] = ()
+    manager_assignments: tuple[FileMapping, ...] = ()
+    leads: tuple[FileMapping, ...] = ()
+    activities: tuple[FileMapping, ...] = ()
+    stage_changes: tuple[FileMapping, ...] = ()
+    owner_changes: tuple[FileMapping, ...] = ()
+    targets: tuple[FileMapping, ...] = ()
+
+
+class Thresholds(_Strict):
+    """When a run stops rather than go on with what it got. Shares are of the rows of one object."""
+
+    max_quarantined_share: Share = 0.01
+    max_vanished_share: Share = 0.2
+    max_rate_age_days: Annotated[int, Field(ge=0)] = 31
+
+
+class Definitions(_Strict):
+    """Business definitions that KPI formulas rest on, in days unless named otherwise."""
+
+    regular_window_days: Annotated[int, Field(gt=0)] = 365
+    regular_min_purchases: Annotated[int, Field(gt=1)] = 3
+    lost_after_days: Annotated[int, Field(gt=0)] = 365
+    stale_after_days: Annotated[int, Field(gt=0)] = 30
+
+
+def _iso_day(value: Any) -> Any:
+    """A bare day stays a day, instead of becoming its midnight in UTC."""
+    return date.fromisoformat(value) if isinstance(value, str) and len(value) == len("2018-01-01") else value
+
+
+class Settings(BaseSettings):
+    """All settings of one company's pipeline. Frozen; made once, at the edge, by `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KPIMART_", env_nested_delimiter="__", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    config: Path | None = None
+    home: Path = Path("var")
+    sources: Annotated[tuple[Literal["files"], ...], Field(min_length=1)] = ("files",)
+    time_zone: TimeZone = "UTC"
+    base_currency: Currency = "USD"
+    fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
+    as_of: Annotated[datetime | date | None, BeforeValidator(_iso_day)] = None
+    profile: str = "growth"
+    thresholds: Thresholds = Thresholds()
+    definitions: Definitions = Definitions()
+    files: FilesSettings = FilesSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before `.env` before the TOML file, which arrives as init arguments."""
+        return env_settings, dotenv_settings, init_settings
+
+    def moment(self, value: date | datetime) -> datetime:
+        """The UTC moment of a date (its local midnight) or of a time (local, unless it names its offset)."""
+        local = value if isinstance(value, datetime) else datetime.combine(value, time.min)
+        return (local if local.tzinfo else local.replace(tzinfo=ZoneInfo(self.time_zone))).astimezone(UTC)
+
+    def decisions(self) -> dict[str, Any]:
+        """What people decided and figures rest on, as JSON: the part of the settings that raw keeps in versions."""
+        kept = {"sources", "time_zone", "base_currency", "fiscal_year_start", "thresholds", "definitions", "files"}
+        return self.model_dump(mode="json", include=kept, exclude={"files": {"folder"}})
+
+
+def load_settings(config: Path | None = None, *, home: Path | None = None) -> Settings:
+    """Read the settings; `config` (or `KPIMART_CONFIG`, or ./kpimart.toml if there is one) is the TOML file.
+
+    Raises SettingsError that names the file, the key, what was expected and what was found.
+    """
+    path = config or _configured_path()
+    values = _read_toml(path) if path else {}
+    _refuse_unknown_keys(path, values)
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from error
+    chosen = {"config": path, **({"home": home} if home else {})}
+    return settings.model_copy(update=chosen)
+
+
+def _configured_path() -> Path | None:
+    named = os.environ.get("KPIMART_CONFIG")
+    if named:
+        return Path(named)
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: there is no such file; give the path of a kpimart.toml with --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: is not valid TOML: {error}") from error
+
+
+def _refuse_unknown_keys(path: Path | None, values: dict[str, Any]) -> None:
+    known = Settings.model_fields.keys() - {"config"}
+    for key in values.keys() - known:
+        raise SettingsError(f"{path}: {key}: unknown key{_nearest(key, known)}")
+    variables = {f"KPIMART_{field.upper()}" for field in Settings.model_fields}
+    for name in os.environ:
+        if name.startswith("KPIMART_") and name.split("__")[0] not in variables:
+            raise SettingsError(f"environment variable {name}: unknown{_nearest(name, variables)}")
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    lines = []
+    for problem in error.errors():
+        place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{place}: unknown key{_nearest(str(problem['loc'][-1]), _keys_beside(problem['loc']))}")
+        else:
+            found = "" if problem["type"] == "missing" else f"; found {problem['input']!r}"
+            lines.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}{found}")
+    where = path or "settings"
+    return "\n".join(f"{where}: {line}" for line in lines)
+
+
+def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that are known where an unknown one was found."""
+    model: Any = Settings
+    for part in place[:-1]:
+        if isinstance(part, str) and part in getattr(model, "model_fields", {}):
+            model = _model_within(model.model_fields[part].annotation)
+    return list(getattr(model, "model_fields", ()))
+
+
+def _model_within(annotation: Any) -> Any:
+    """The settings model inside `tuple[Model, ...]`, `dict[str, Model]` or `Model` itself."""
+    models = [part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+    return models[0] if models else annotation
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"

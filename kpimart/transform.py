@@ -1,0 +1,113 @@
+"""Runs dbt in this process, and tells what it did in words a person can use.
+
+One invocation builds everything: a process per model would pay dbt's start each time and fight over the one writer.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kpimart.errors import BuildFailed
+from kpimart.paths import DBT_PROJECT
+from kpimart.warehouse import open_database
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+SHOWN_ROWS = 5
+
+Tell = Callable[[str, float], None]
+"""Called with the name of each model, seed or test when it is done, and the seconds that it took."""
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """What dbt works on: the database that it builds, the one it reads raw from if that is another, and the seeds."""
+
+    database: Path
+    work_folder: Path
+    raw_database: Path | None = None
+    project: Path = DBT_PROJECT
+
+
+def run_dbt(transformation: Transformation, tell: Tell) -> int:
+    """Build all seeds, models and tests; returns how many there were.
+
+    Raises BuildFailed that names what failed: a model with the database's words, a test with the rows that it found.
+    """
+    result = _invoke(_runner(tell), transformation, ["build", "--exclude-resource-type", "unit_test"])
+    if result.exception is not None:
+        raise BuildFailed(f"dbt could not start the build: {result.exception}") from result.exception
+    outcomes: Any = result.result
+    failed = [outcome for outcome in outcomes if outcome.status in ("error", "fail")]
+    if failed:
+        raise BuildFailed("\n".join(_explain(outcome, transformation.database) for outcome in failed))
+    return len(outcomes)
+
+
+def parse_dbt(transformation: Transformation) -> None:
+    """Read the project ahead of the build, so that the build finds it parsed."""
+    result = _invoke(_runner(lambda *_: None), transformation, ["parse"])
+    if not result.success:
+        raise BuildFailed(f"dbt cannot read the project: {result.exception}") from result.exception
+
+
+def _runner(tell: Tell) -> "dbtRunner":
+    # Its import takes seconds; who only looks at figures must not wait for it.
+    from dbt.cli.main import dbtRunner
+
+    def on_event(event: Any) -> None:
+        if event.info.name == "NodeFinished":
+            run_result = event.data.run_result
+            tell(event.data.node_info.node_name, run_result.execution_time)
+
+    return dbtRunner(callbacks=[on_event])
+
+
+def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list[str]) -> "dbtRunnerResult":
+    target = "scratch" if transformation.raw_database else "warehouse"
+    work_folder = transformation.work_folder.absolute()
+    with _environment(transformation):
+        return runner.invoke(
+            [
+                *arguments,
+                *("--project-dir", str(transformation.project), "--profiles-dir", str(DBT_PROJECT)),
+                *("--target", target, "--target-path", str(work_folder / target), "--log-path", str(work_folder)),
+                "--quiet",
+                "--no-use-colors",
+                "--no-write-json",
+            ]
+        )
+
+
+@contextmanager
+def _environment(transformation: Transformation) -> Iterator[None]:
+    """Name the files to the profile, for as long as dbt runs."""
+    names = {"DBT_KPIMART_DATABASE": str(transformation.database.absolute())}
+    if transformation.raw_database:
+        names["DBT_KPIMART_RAW"] = str(transformation.raw_database.absolute())
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _explain(outcome: Any, database: Path) -> str:
+    kind, name = outcome.node.resource_type, outcome.node.name
+    if outcome.status == "error":
+        return f"{kind} {name} could not be built: {outcome.message}"
+    with open_database(database) as connection:
+        found = connection.execute(f"select * from ({outcome.node.compiled_code}) limit {SHOWN_ROWS}")
+        columns = [column[0] for column in found.description]
+        rows = [", ".join(f"{column}={value}" for column, value in zip(columns, row, strict=True)) for row in found.fetchall()]
+    about = f": {outcome.node.description}" if outcome.node.description else ""
+    return "\n".join([f"test {name} found {outcome.failures} rows that must not be{about}", *(f"  {row}" for row in rows)])

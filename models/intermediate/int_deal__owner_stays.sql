@@ -1,0 +1,43 @@
+-- One row per stay of a deal with an owner, as its history of owners was known. Deals without such a history have none.
+with
+
+known as (
+
+    select deal_id, knowledge_number, known_from from {{ ref('int_deal__knowledge') }}
+    where is_last_version
+
+),
+
+owner_changes as (
+
+    {{ from_every_crm('deal_owner_change') }}
+
+),
+
+believed as (
+
+    select
+        known.deal_id,
+        known.knowledge_number,
+        owner_changes.owner_change_id,
+        owner_changes.manager_id,
+        owner_changes.changed_at
+    from known
+    inner join owner_changes
+        on
+            known.deal_id = owner_changes.deal_id
+            and known.known_from >= owner_changes.recorded_at
+            and (owner_changes.superseded_at is null or known.known_from < owner_changes.superseded_at)
+
+)
+
+select
+    deal_id,
+    knowledge_number,
+    manager_id,
+    changed_at as owned_from,
+    lead(changed_at) over change_order as owned_until,
+    lag(manager_id) over change_order as manager_id_before,
+    row_number() over change_order as stay_number
+from believed
+window change_order as (partition by deal_id, knowledge_number order by changed_at, owner_change_id)

@@ -1,0 +1,92 @@
+-- One row per deal that was won from an account, numbered within the account over the whole company. A purchase keeps its
+-- number when the deal is reopened later; one that turns out never to have been won is not there.
+{%- set definitions = company().definitions %}
+
+with
+
+events as (
+
+    select * from {{ ref('fct_deal_event') }}
+
+),
+
+-- A closing counts unless a correction took it back at its own moment.
+standing as (
+
+    select
+        deal_id,
+        occurred_at,
+        min(deal_event_id) as deal_event_id
+    from events
+    where event_type = 'won'
+    group by deal_id, occurred_at
+    having sum(sign) > 0
+
+),
+
+first_won as (
+
+    select
+        deal_id,
+        min(occurred_at) as won_at
+    from standing
+    group by deal_id
+
+),
+
+credited as (
+
+    select
+        first_won.deal_id,
+        first_won.won_at,
+        events.occurred_on as won_on,
+        events.account_id,
+        events.manager_id,
+        events.department_id,
+        row_number() over (
+            partition by first_won.deal_id order by events.recorded_at desc, events.deal_event_id
+        ) as preference
+    from first_won
+    inner join events
+        on
+            first_won.deal_id = events.deal_id
+            and first_won.won_at = events.occurred_at
+            and events.event_type = 'won'
+            and events.sign = 1
+    where events.account_id is not null
+
+),
+
+numbered as (
+
+    select
+        deal_id,
+        account_id,
+        manager_id,
+        department_id,
+        won_at,
+        won_on,
+        row_number() over account_purchases as purchase_number,
+        lag(won_on, {{ definitions.regular_min_purchases - 1 }}) over account_purchases as earlier_purchase_on,
+        lead(won_on) over account_purchases as next_purchase_on
+    from credited
+    where preference = 1
+    window account_purchases as (partition by account_id order by won_at, deal_id)
+
+)
+
+select
+    deal_id,
+    account_id,
+    manager_id,
+    department_id,
+    won_at,
+    won_on,
+    cast(purchase_number as integer) as purchase_number,
+    coalesce(earlier_purchase_on > won_on - {{ definitions.regular_window_days }}, false) as is_regular,
+    -- the day on which the account has not bought for too long, unless it bought again
+    case
+        when next_purchase_on is null or next_purchase_on > won_on + {{ definitions.lost_after_days }}
+            then won_on + {{ definitions.lost_after_days }}
+    end as lapsed_on
+from numbered

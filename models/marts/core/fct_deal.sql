@@ -1,0 +1,136 @@
+-- One row per deal as it stood at `as_of`. Its amount is what the ledger counts for it: summed over won deals it is
+-- won_amount, over open deals open_amount.
+with
+
+build as (
+
+    select * from {{ ref('build_moment') }}
+
+),
+
+deals as (
+
+    select * from {{ ref('int_deal__knowledge') }}
+    where is_last_version and known_until is null
+
+),
+
+steps as (
+
+    select * from {{ ref('fct_deal_stage_interval') }}
+
+),
+
+events as (
+
+    select * from {{ ref('fct_deal_event') }}
+
+),
+
+open_intervals as (
+
+    select * from {{ ref('fct_deal_open_interval') }}
+
+),
+
+standing as (
+
+    select
+        steps.*,
+        row_number() over (partition by steps.deal_id order by steps.step_number desc) as recency
+    from steps
+    cross join build
+    where steps.entered_at is null or steps.entered_at < build.as_of
+
+),
+
+closings as (
+
+    select
+        events.deal_id,
+        events.event_type,
+        sum(events.sign * events.amount) as amount,
+        sum(events.sign * events.native_amount) as native_amount,
+        max(events.occurred_at) filter (where not events.is_reversal) as closed_at
+    from events
+    cross join build
+    where events.event_type in ('won', 'lost') and events.occurred_at < build.as_of
+    group by events.deal_id, events.event_type
+    having sum(events.sign) > 0
+
+),
+
+credits as (
+
+    select
+        events.deal_id,
+        events.event_type,
+        events.manager_id,
+        events.department_id,
+        row_number() over (
+            partition by events.deal_id, events.event_type
+            order by events.occurred_at desc, events.recorded_at desc, events.deal_event_id
+        ) as recency
+    from events
+    cross join build
+    where events.event_type in ('won', 'lost') and events.sign = 1 and events.occurred_at < build.as_of
+
+),
+
+still_open as (
+
+    select
+        open_intervals.*,
+        row_number() over (
+            partition by open_intervals.deal_id order by open_intervals.started_at desc nulls last
+        ) as recency
+    from open_intervals
+    cross join build
+    where
+        (open_intervals.started_at is null or open_intervals.started_at < build.as_of)
+        and (open_intervals.ended_at is null or open_intervals.ended_at >= build.as_of)
+
+)
+
+select
+    ---------- ids
+    deals.deal_id,
+    coalesce(still_open.manager_id, credits.manager_id) as manager_id,
+    coalesce(still_open.department_id, credits.department_id) as department_id,
+    deals.account_id,
+    deals.pipeline_id,
+    coalesce(standing.stage_id, still_open.stage_id) as stage_id,
+
+    ---------- what
+    coalesce(closings.event_type, 'open') as outcome,
+    deals.deal_name,
+    deals.product,
+    deals.lead_source,
+    deals.loss_reason,
+
+    ---------- amounts
+    case when closings.deal_id is null then still_open.amount else cast(closings.amount as decimal(18, 2)) end as amount,
+    case
+        when closings.deal_id is null then still_open.native_amount
+        else cast(closings.native_amount as decimal(18, 2))
+    end as native_amount,
+    deals.currency_code,
+
+    ---------- times
+    deals.created_at,
+    closings.closed_at,
+    deals.expected_close_on
+
+from deals
+cross join build
+left join standing
+    on deals.deal_id = standing.deal_id and standing.recency = 1
+left join closings
+    on deals.deal_id = closings.deal_id and coalesce(standing.outcome, 'open') = closings.event_type
+left join credits
+    on deals.deal_id = credits.deal_id and closings.event_type = credits.event_type and credits.recency = 1
+left join still_open
+    on deals.deal_id = still_open.deal_id and still_open.recency = 1 and closings.deal_id is null
+where
+    not deals.is_deleted
+    and (deals.created_at is null or deals.created_at < build.as_of or closings.deal_id is not null)

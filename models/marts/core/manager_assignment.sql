@@ -1,0 +1,89 @@
+-- One row per stay of a manager in a department. The stays of a manager cover all of time without a gap or an overlap:
+-- where nothing is known the manager sits in a visible inferred department.
+with
+
+managers as (
+
+    select manager_id from {{ ref('int_manager__known') }}
+
+),
+
+stays as (
+
+    {{ from_every_crm('manager_assignment') }}
+
+),
+
+-- Of two stays that overlap the later one wins from its start on.
+bounded as (
+
+    select
+        manager_id,
+        department_id,
+        coalesce(valid_from, date '0001-01-01') as valid_from,
+        least(
+            coalesce(valid_to, date '9999-12-31'),
+            coalesce(lead(valid_from) over (partition by manager_id order by valid_from nulls first), date '9999-12-31')
+        ) as valid_to
+    from stays
+
+),
+
+proper as (
+
+    select * from bounded
+    where valid_from < valid_to
+
+),
+
+gaps as (
+
+    select
+        managers.manager_id,
+        proper.valid_to as valid_from,
+        lead(proper.valid_from) over stay_order as valid_to
+    from managers
+    inner join proper
+        on managers.manager_id = proper.manager_id
+    window stay_order as (partition by proper.manager_id order by proper.valid_from)
+
+    union all
+
+    select
+        managers.manager_id,
+        date '0001-01-01' as valid_from,
+        min(proper.valid_from) as valid_to
+    from managers
+    left join proper
+        on managers.manager_id = proper.manager_id
+    group by managers.manager_id
+
+),
+
+filled as (
+
+    select
+        manager_id,
+        department_id,
+        valid_from,
+        valid_to
+    from proper
+
+    union all
+
+    select
+        manager_id,
+        {{ unassigned('manager_id') }} as department_id,
+        valid_from,
+        coalesce(valid_to, date '9999-12-31') as valid_to
+    from gaps
+    where valid_from < coalesce(valid_to, date '9999-12-31')
+
+)
+
+select
+    manager_id,
+    department_id,
+    valid_from,
+    valid_to
+from filled

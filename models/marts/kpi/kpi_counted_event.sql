@@ -1,0 +1,70 @@
+-- One row per ledger row that had occurred by `as_of`, with what the measures need to know of its deal.
+with
+
+build as (
+
+    select * from {{ ref('build_moment') }}
+
+),
+
+ledger as (
+
+    select events.*
+    from {{ ref('fct_deal_event') }} as events
+    cross join build
+    where events.occurred_at < build.as_of
+
+),
+
+purchases as (
+
+    select * from {{ ref('fct_customer_purchase') }}
+
+),
+
+-- Where a creation was corrected, the one that stands.
+creations as (
+
+    select
+        deal_id,
+        max(created_on) as created_on
+    from (
+        select
+            deal_id,
+            occurred_on as created_on
+        from ledger
+        where event_type = 'created'
+        group by deal_id, occurred_on
+        having sum(sign) > 0
+    ) as standing
+    group by deal_id
+
+),
+
+won as (
+
+    select
+        deal_id,
+        min(occurred_on) as won_on
+    from ledger
+    where event_type = 'won'
+    group by deal_id
+    having sum(sign) > 0
+
+)
+
+select
+    ledger.*,
+    purchases.purchase_number,
+    cast(won.won_on - creations.created_on as integer) as days_to_win,
+    cast(ledger.occurred_on - creations.created_on as integer) as cycle_days,
+    ledger.event_type = 'close_date_moved'
+    and date_trunc('month', ledger.expected_close_on) > date_trunc('month', ledger.expected_close_on_before)
+        as has_slipped
+from ledger
+left join purchases
+    on ledger.deal_id = purchases.deal_id
+left join creations
+    on ledger.deal_id = creations.deal_id
+left join won
+    on ledger.deal_id = won.deal_id

@@ -1,0 +1,47 @@
+-- One row per account as the exports last told it.
+with
+
+versions as (
+
+    {{ raw_versions('files', 'accounts') }}
+
+),
+
+{% for mapping in files_mappings('accounts') %}
+rows_{{ loop.index }} as (
+
+    {{ files_rows(mapping, 'versions') }}
+
+),
+
+mapped_{{ loop.index }} as (
+
+    select
+        ---------- ids
+        {{ crm_id('files', 'id') }} as account_id,
+        {{ files_id(mapping, 'parent') }} as parent_account_id,
+
+        ---------- text
+        coalesce({{ files_text(mapping, 'name') }}, id) as account_name,
+        {{ files_text(mapping, 'segment') }} as segment,
+        {{ files_text(mapping, 'country') }} as country,
+
+        ---------- flags
+        is_deleted or coalesce(cast({{ files_text(mapping, 'is_deleted') }} as boolean), false) as is_deleted
+
+    from rows_{{ loop.index }}
+    where is_latest
+
+),
+
+{% endfor %}
+mapped as (
+
+    {% for mapping in files_mappings('accounts') %}
+        select * from mapped_{{ loop.index }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+)
+
+select * from mapped

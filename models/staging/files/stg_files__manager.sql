@@ -1,0 +1,12 @@
+-- One row per manager as the exports last told it.
+with
+
+versions as (
+
+    select * from {{ ref('stg_files__manager_version') }}
+
+)
+
+select * exclude (version_number, is_latest, has_source_time, effective_at, recorded_at)
+from versions
+where is_latest

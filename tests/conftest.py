@@ -1,0 +1,55 @@
+"""What all tests share: no settings from outside, and how long the long ones take.
+
+`make test` looks at seeded samples, `make test-full` (TEST_FULL=1) at everything.
+"""
+
+import os
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).parents[1]
+REAL_EXPORT = REPOSITORY.parent / "shared" / "data" / "crm_sales_opportunities"
+IS_FULL = os.environ.get("TEST_FULL") == "1"
+
+# Two busy cores make a deadline for one example a coin toss.
+_COMMON: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("sampled", max_examples=100, derandomize=True, **_COMMON)
+settings.register_profile("full", max_examples=2000, **_COMMON)
+settings.load_profile("full" if IS_FULL else "sampled")
+
+for name in [name for name in os.environ if name.startswith("KPIMART_")]:
+    del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own .env says nothing in tests."""
+    from kpimart.settings import Settings
+
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture(scope="session")
+def sample() -> Callable[[Sequence[Any], int], list[Any]]:
+    """`sample(items, count)`: that many of the items, always the same ones, in their order; all in `make test-full`."""
+
+    def chosen(items: Sequence[Any], count: int) -> list[Any]:
+        if IS_FULL or count >= len(items):
+            return list(items)
+        indices = sorted(random.Random(0).sample(range(len(items)), count))  # noqa: S311
+        return [items[index] for index in indices]
+
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def real_export() -> Path:
+    """The folder of the real CRM export that lies beside the repository; skips where it does not."""
+    if not REAL_EXPORT.is_dir():
+        pytest.skip(f"the real export is not at {REAL_EXPORT}")
+    return REAL_EXPORT

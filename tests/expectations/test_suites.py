@@ -1,0 +1,296 @@
+"""The suites that ship: that they can be read and run, and that each expectation finds the fault it is there for."""
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kpimart.extract.canonical import OBJECTS
+from kpimart.extract.landing import prepare_pending_views
+from kpimart.paths import EXPECTATIONS
+from kpimart.publish.contract import BUILT
+from kpimart.quality import wording
+from kpimart.quality.gate import Judge
+from kpimart.quality.parameters import raw_parameters, reporting_parameters
+from kpimart.quality.verdict import Verdict
+from kpimart.settings import Settings
+from kpimart.warehouse import RAW_COLUMNS, WAREHOUSE_FILE, open_warehouse, raw_table
+
+RAW_PARAMETERS = {"max_quarantined_share": 0.01, "max_vanished_share": 0.2}
+REPORTING_PARAMETERS = {"last_day": "2017-12-31"}
+NEW_YEAR = date(2018, 1, 1)
+TABLES = {table.name: table.relation for table in BUILT if table.relation}
+
+BATCH = """
+insert into ops.batch values ('files-1', 'files', '2018-01-01 02:00:00+00', '2018-01-01 02:00:05+00');
+"""
+LANDED_OBJECT = """
+insert into ops.batch_object values ('files-1', 'files', '{name}', 'full', 1000, 2, 0, 1, 1000);
+
+insert into {table} values
+    ('a', '2017-12-31', false, '{{}}', sha256('a'), '2018-01-01 02:00:00+00', '2018-01-01 02:00:05+00', 'files-1'),
+    ('b', null, false, '{{}}', sha256('b'), '2018-01-01 02:00:00+00', '2018-01-01 02:00:05+00', 'files-1');
+"""
+
+BUILD = """
+create schema core;
+create schema kpi;
+create schema seeds;
+
+create table seeds.kpi_catalogue as
+select * from (values
+    ('won_amount', 'Won amount', 'Выиграно', 'won_amount', 'currency', 'higher', 'both', 'day'),
+    ('win_rate', 'Win rate', 'Доля побед', 'won_deals / closed_deals', 'ratio', 'higher', 'both', 'day'),
+    ('open_deals', 'Open deals', 'Открытые сделки', 'open_deals', 'count', 'higher', 'both', 'week'),
+    ('data_completeness', 'Filled in', 'Заполнено', 'filled / due', 'ratio', 'higher', 'both', 'week'),
+    ('sales_cycle_days', 'Cycle', 'Цикл', 'cycle_days / won_deals', 'days', 'lower', 'both', 'week')
+) as rows (kpi_code, name_en, name_ru, formula, unit, better, level, finest_grain);
+
+create table core.dim_department as
+select * from (values ('files:north', 'North'), ('files:south', 'South')) as rows (department_id, department_name);
+
+create table core.dim_manager as
+select 'files:m' || i as manager_id, 'Manager ' || i as manager_name,
+    if(i % 2 = 0, 'files:north', 'files:south') as department_id, false as is_inferred,
+    date '2016-01-01' as hired_on, if(i = 1, date '2017-06-30', null) as left_on
+from range(10) as rows (i);
+
+create table core.dim_period as
+select distinct period_grain, date_trunc(period_grain, day)::date as period_start,
+    (date_trunc(period_grain, day) + length)::date - 1 as period_end, true as is_complete
+from
+    (select unnest(generate_series(date '2017-11-01', date '2017-12-31', interval 1 day))::date as day) as days,
+    (values
+        ('day', interval 1 day), ('week', interval 7 days), ('month', interval 1 month), ('quarter', interval 3 months),
+        ('year', interval 1 year)
+    ) as grains (period_grain, length);
+
+create table kpi.kpi_value as
+with
+
+entities as (
+
+    select 'company' as entity_level, 'company' as entity_key, 'Company' as entity_name, count(*) as managers
+    from core.dim_manager
+    union all
+    select 'department', department_id, department_id, count(*) from core.dim_manager group by all
+    union all
+    select 'manager', manager_id, manager_name, 1 from core.dim_manager
+    union all
+    select 'manager_in_department', manager_id || '|' || department_id, manager_name, 1 from core.dim_manager
+
+)
+
+select kpi_code, period_grain, period_start, period_end, is_complete, entity_level, entity_key, entity_name,
+    case unit when 'ratio' then 0.5 when 'days' then 52 else 100.01 * managers end::decimal(28,8) as value,
+    unit, managers::bigint as sample_size
+from core.dim_period, seeds.kpi_catalogue, entities;
+
+create table core.fct_deal as
+select 'files:' || i as deal_id, 'files:m' || i % 10 as manager_id, 'won' as outcome, 100.00::decimal(18,2) as amount,
+    timestamptz '2017-11-01 12:00:00+00' as created_at, timestamptz '2017-12-01 12:00:00+00' as closed_at
+from range(100) as rows (i);
+
+create table core.fct_deal_event as
+select 'files:e' || i as deal_event_id, 'won' as event_type, 1 as sign, date '2017-12-01' as occurred_on
+from range(100) as rows (i);
+"""
+
+
+SPOILT_BATCH = """
+update ops.batch_object set rows_quarantined = 11 where object = 'deals';
+update ops.batch_object set rows_vanished = 201 where object = 'accounts';
+update ops.batch_object set rows_read = 0 where object = 'managers';
+"""
+SPOILT_OBJECT = """
+update {table} set id = '', updated_at = '2018-01-03' where id = 'a';
+update {table} set payload_hash = 'b', extracted_at = '2018-01-01 03:00:00+00' where id = 'b';
+insert into {table} from {table};
+"""
+
+SPOILT_BUILD = """
+insert into kpi.kpi_value (kpi_code, period_grain, period_start, entity_level, unit)
+values ('won_amount', 'decade', '2010-01-01', 'planet', 'apples');
+delete from kpi.kpi_value where entity_level = 'company' and kpi_code = 'open_deals' and period_grain = 'month';
+update kpi.kpi_value set value = 1.5 where kpi_code = 'win_rate';
+update kpi.kpi_value set value = 1.01 where kpi_code = 'data_completeness' and entity_key = 'files:m1';
+update kpi.kpi_value set value = -1 where kpi_code in ('open_deals', 'sales_cycle_days') and entity_key = 'files:m1';
+update kpi.kpi_value set value = value - 0.01
+where kpi_code = 'won_amount' and entity_key = 'files:m1|files:south' and period_start = '2017-12-31';
+
+insert into seeds.kpi_catalogue values ('riddle', null, null, null, 'apples', 'sideways', 'nobody', 'decade');
+
+update core.dim_manager set manager_name = null, left_on = '2015-12-31', is_inferred = true
+where manager_id <= 'files:m2';
+update core.dim_department set department_name = null;
+
+delete from core.dim_period where period_start = '2017-12-31';
+insert into core.dim_period values ('decade', '1980-01-01', '1979-12-31', true);
+
+update core.fct_deal set outcome = 'maybe' where deal_id = 'files:1';
+update core.fct_deal set amount = -1, closed_at = null where deal_id = 'files:2';
+update core.fct_deal set closed_at = '2017-10-31' where deal_id = 'files:3';
+
+update core.fct_deal_event set occurred_on = '2017-11-28';
+update core.fct_deal_event set event_type = 'dreamt', sign = 2, occurred_on = '1017-12-01'
+where deal_event_id = 'files:e1';
+"""
+
+NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
+
+
+@pytest.fixture(scope="session")
+def judge() -> Iterator[Judge]:
+    with Judge() as judge:
+        yield judge
+
+
+def a_warehouse(home: Path, *, spoilt_by: str = "") -> Path:
+    """A home whose warehouse is as it should be, but for what the SQL does to it."""
+    with open_warehouse(home) as connection:
+        connection.execute(BATCH)
+        for name in OBJECTS:
+            table = raw_table("files", name)
+            connection.execute(f"create table {table} ({RAW_COLUMNS})")
+            connection.execute(LANDED_OBJECT.format(name=name, table=table))
+        prepare_pending_views(connection)
+        connection.execute(BUILD)
+        if spoilt_by:
+            connection.execute(spoilt_by)
+    return home
+
+
+def judged_raw(judge: Judge, home: Path) -> Verdict:
+    return judge.judge_raw(home, RAW_PARAMETERS)
+
+
+def judged_reporting(judge: Judge, home: Path) -> Verdict:
+    return judge.judge_reporting(home / WAREHOUSE_FILE, TABLES, REPORTING_PARAMETERS)
+
+
+def with_outcome(verdict: Verdict, outcome: str) -> set[tuple[str, str]]:
+    return {(result.table, result.expectation) for result in verdict.results if result.outcome == outcome}
+
+
+def suite_files() -> list[Path]:
+    return sorted(EXPECTATIONS.glob("*/*.json"))
+
+
+def all_expectations() -> list[tuple[Path, dict[str, Any]]]:
+    return [(path, each) for path in suite_files() for each in json.loads(path.read_text())["expectations"]]
+
+
+@pytest.mark.parametrize("path", suite_files(), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_suite_is_named_after_its_file_and_tells_its_expectations_apart(path: Path) -> None:
+    suite = json.loads(path.read_text())
+    told = [(wording.label(each), wording.expected(each["type"], each["kwargs"])) for each in suite["expectations"]]
+
+    assert suite["name"] == f"{path.parent.name}.{path.stem}"
+    assert suite["meta"]["notes"]
+    assert len(set(told)) == len(told) > 0
+
+
+def test_every_expectation_has_a_severity_and_says_why_it_is_there() -> None:
+    bare = [
+        (path.stem, wording.label(each))
+        for path, each in all_expectations()
+        if each.get("severity") not in {"critical", "warning", "info"} or not each["meta"]["notes"]
+    ]
+
+    assert bare == []
+
+
+def test_every_query_has_a_description_and_names_its_batch() -> None:
+    bare = [
+        (path.stem, wording.label(each))
+        for path, each in all_expectations()
+        if each["type"] == wording.ROWS_QUERY
+        and not (each.get("description") and "{batch}" in each["kwargs"]["unexpected_rows_query"])
+    ]
+
+    assert bare == []
+
+
+def test_every_object_of_a_source_has_a_suite_and_so_has_what_is_published() -> None:
+    raw = {path.stem for path in suite_files() if path.parent.name == "raw"}
+    published = {path.stem for path in suite_files() if path.parent.name == "reporting"}
+
+    assert raw == {"batch_object", *(f"files__{name}" for name in OBJECTS)}
+    assert published == set(TABLES)
+
+
+def test_the_parameters_of_the_tests_are_those_of_a_run() -> None:
+    settings = Settings()
+
+    assert RAW_PARAMETERS.keys() == raw_parameters(settings).keys()
+    assert REPORTING_PARAMETERS.keys() == reporting_parameters(settings, settings.moment(NEW_YEAR)).keys()
+
+
+def test_a_batch_as_it_should_be_passes_every_expectation(judge: Judge, tmp_path: Path) -> None:
+    verdict = judged_raw(judge, a_warehouse(tmp_path))
+
+    assert [result for result in verdict.results if result.outcome != "passed"] == []
+    assert verdict.is_open
+
+
+def test_where_no_batch_waits_nothing_is_wrong(judge: Judge, tmp_path: Path) -> None:
+    judged = "insert into ops.batch_verdict values ('files-1', 'accepted', now(), null)"
+
+    assert judged_raw(judge, a_warehouse(tmp_path, spoilt_by=judged)).is_open
+
+
+def test_a_build_as_it_should_be_passes_every_expectation(judge: Judge, tmp_path: Path) -> None:
+    verdict = judged_reporting(judge, a_warehouse(tmp_path))
+
+    assert [result for result in verdict.results if result.outcome != "passed"] == []
+    assert verdict.is_open
+
+
+def test_every_raw_expectation_finds_the_fault_it_is_there_for(judge: Judge, tmp_path: Path) -> None:
+    objects = "".join(SPOILT_OBJECT.format(table=raw_table("files", name)) for name in OBJECTS)
+
+    verdict = judged_raw(judge, a_warehouse(tmp_path, spoilt_by=SPOILT_BATCH + objects))
+
+    assert with_outcome(verdict, "passed") == set()
+    assert with_outcome(verdict, "errored") == set()
+
+
+def test_every_reporting_expectation_finds_the_fault_it_is_there_for(judge: Judge, tmp_path: Path) -> None:
+    verdict = judged_reporting(judge, a_warehouse(tmp_path, spoilt_by=SPOILT_BUILD))
+
+    volumes = {(table, "expect_table_row_count_to_be_between") for table in TABLES}
+    assert with_outcome(verdict, "passed") == volumes
+    assert with_outcome(verdict, "errored") == set()
+
+
+def test_tables_without_rows_are_refused(judge: Judge, tmp_path: Path) -> None:
+    verdict = judged_reporting(judge, a_warehouse(tmp_path, spoilt_by=NO_ROWS))
+
+    volumes = {(table, "expect_table_row_count_to_be_between") for table in TABLES}
+    assert volumes <= with_outcome(verdict, "failed")
+    assert with_outcome(verdict, "errored") == set()
+
+
+def test_a_cent_that_does_not_add_up_is_shown(judge: Judge, tmp_path: Path) -> None:
+    a_cent = """
+        update kpi.kpi_value set value = value - 0.01
+        where kpi_code = 'won_amount' and entity_key = 'files:m1|files:south' and period_start = '2017-12-31'
+    """
+
+    verdict = judged_reporting(judge, a_warehouse(tmp_path, spoilt_by=a_cent))
+
+    (refusal,) = verdict.refusals
+    assert refusal.expectation == "managers add up to the company"
+    assert json.loads(refusal.samples or "") == [
+        {
+            "kpi_code": "won_amount",
+            "period_grain": "day",
+            "period_start": "2017-12-31",
+            "company": 1000.1,
+            "managers": 1000.1,
+            "managers_in_departments": 1000.09,
+        }
+    ]

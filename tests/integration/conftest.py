@@ -1,0 +1,23 @@
+"""One run of the product on the real export, shared by all tests that only look at what it published."""
+
+from pathlib import Path
+
+import pytest
+from product import EXPORT, Product, Release
+
+
+@pytest.fixture(scope="session")
+def export() -> Path:
+    if not EXPORT.is_dir():
+        pytest.skip(f"the real export is not at {EXPORT}")
+    return EXPORT
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    return Product(tmp_path_factory.mktemp("real_export") / "home")
+
+
+@pytest.fixture(scope="session")
+def first_run(product: Product, export: Path) -> Release:
+    return product.run(export)
