@@ -26,7 +26,7 @@ from kpimart.quality.gate import Judge
 from kpimart.quality.parameters import raw_parameters, reporting_parameters
 from kpimart.quality.verdict import Verdict, explain, record
 from kpimart.settings import Settings
-from kpimart.transform import Transformation, run_dbt
+from kpimart.transform import Transformation, parse_dbt, run_dbt
 from kpimart.warehouse import (
     RAW_COLUMNS,
     WAREHOUSE_FILE,
@@ -38,6 +38,8 @@ from kpimart.warehouse import (
 )
 
 if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
     from kpimart.extract.landing import LandedBatch
     from kpimart.publish.release import Release
 
@@ -82,9 +84,15 @@ def run(
     steps: dict[str, float] = {}
     with writer_lock(settings.home), Judge() as judge:
         with _timed(steps, "extract"):
-            extraction = _extract(settings, judge, source=source, files=files, clock=clock, tell=tell)
+            landed = _fetch_and_land(settings, source=source, files=files, clock=clock, tell=tell)
+        # Meanwhile the judge's process gets ready; the raw gate would have to wait for it.
+        with _timed(steps, "parse"):
+            tell("reading the models")
+            manifest = None if known_at else parse_dbt(_live(settings))
+        with _timed(steps, "raw gate"):
+            extraction = _judge_landed(settings, landed, judge, clock=clock, tell=tell)
         with _timed(steps, "build"):
-            build = _build(settings, as_of=as_of, known_at=known_at, clock=clock, tell=tell)
+            build = _build(settings, as_of=as_of, known_at=known_at, clock=clock, tell=tell, manifest=manifest)
         with _timed(steps, "validate"):
             verdict = _validate(settings, build, judge, clock=clock, tell=tell)
         with _timed(steps, "publish"):
@@ -106,7 +114,8 @@ def extract(
     Raises SourceUnreachable, BadSourceData, and GateRefused when the batch is held; what was accepted before stays.
     """
     with writer_lock(settings.home), Judge() as judge:
-        return _extract(settings, judge, source=source, files=files, clock=clock, tell=tell)
+        landed = _fetch_and_land(settings, source=source, files=files, clock=clock, tell=tell)
+        return _judge_landed(settings, landed, judge, clock=clock, tell=tell)
 
 
 def build(
@@ -148,11 +157,18 @@ def publish(
         return _publish(settings, _finished_build(settings, build_id), clock=clock, tell=tell, make_current=make_current)
 
 
-def _extract(
-    settings: Settings, judge: Judge, *, source: str | None, files: Path | None, clock: Clock, tell: Tell
-) -> Extraction:
-    from kpimart.extract.landing import land, pending_batches, prepare_pending_views
-    from kpimart.extract.landing import judge as pass_verdict
+def rollback(settings: Settings, release_id: str | None = None) -> "Release":
+    """Serve another release (default: the one before); raises ReleaseNotFound, ReleaseDamaged."""
+    from kpimart.publish.release import rollback as serve
+
+    with writer_lock(settings.home):
+        return serve(settings.home, release_id)
+
+
+def _fetch_and_land(
+    settings: Settings, *, source: str | None, files: Path | None, clock: Clock, tell: Tell
+) -> "list[LandedBatch]":
+    from kpimart.extract.landing import land
     from kpimart.extract.packages import fetch
 
     for name in [source] if source else settings.sources:
@@ -160,17 +176,27 @@ def _extract(
         fetch(settings, name, folder=files, clock=clock, progress=lambda kind, rows: tell(f"fetching {kind}: {rows:,}"))
     with open_warehouse(settings.home) as connection:
         tell("landing")
-        landed = land(connection, settings, clock=clock)
+        return land(connection, settings, clock=clock)
+
+
+def _judge_landed(
+    settings: Settings, landed: "list[LandedBatch]", judge: Judge, *, clock: Clock, tell: Tell
+) -> Extraction:
+    """Judge every batch that has no verdict yet, those of a run that broke off included."""
+    from kpimart.extract.landing import judge as pass_verdict
+    from kpimart.extract.landing import pending_batches, prepare_pending_views
+
+    with open_warehouse(settings.home) as connection:
         pending = pending_batches(connection)
         if not pending:
             return Extraction(tuple(landed), None)
         prepare_pending_views(connection)
     tell("raw gate")
     verdict = judge.judge_raw(settings.home, raw_parameters(settings))
+    reason = None if verdict.is_open else explain(verdict, ", ".join(pending))
     with open_warehouse(settings.home) as connection:
         for batch_id in pending:
             record(connection, batch_id, verdict, clock)
-        reason = None if verdict.is_open else explain(verdict)
         pass_verdict(connection, pending, "accepted" if verdict.is_open else "held", reason, clock)
     if reason:
         raise GateRefused(f"{reason}\n{_quarantined(settings, pending)}".rstrip())
@@ -178,7 +204,13 @@ def _extract(
 
 
 def _build(
-    settings: Settings, *, as_of: datetime | None, known_at: datetime | None, clock: Clock, tell: Tell
+    settings: Settings,
+    *,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    clock: Clock,
+    tell: Tell,
+    manifest: "Manifest | None" = None,
 ) -> Build:
     from kpimart.extract.landing import record_decisions
 
@@ -196,12 +228,12 @@ def _build(
             "insert into ops.build values (?, ?, ?, ?, null, ?)",
             [made.build_id, made.as_of, made.known_at, started_at, place],
         )
-    if made.database.name == WAREHOUSE_FILE:
-        transformation = Transformation(made.database, settings.home / "dbt")
+    if _is_live(made):
+        transformation = _live(settings)
     else:
         tell("preparing a scratch database")
-        transformation = _prepare_scratch(settings, made, started_at)
-    run_dbt(transformation, lambda node, _: tell(f"building {node}"))
+        transformation, manifest = _prepare_scratch(settings, made), None
+    run_dbt(transformation, lambda node, _: tell(f"building {node}"), manifest)
     with open_warehouse(settings.home) as connection:
         connection.execute("update ops.build set finished_at = ? where build_id = ?", [clock(), made.build_id])
     return made
@@ -224,8 +256,9 @@ def _publish(settings: Settings, made: Build, *, clock: Clock, tell: Tell, make_
     release = publish_build(
         made, settings.home, clock=clock, make_current=make_current, tell=lambda table: tell(f"publishing {table}")
     )
-    if made.database.name != WAREHOUSE_FILE:
+    if not _is_live(made):
         made.database.unlink(missing_ok=True)
+        shutil.rmtree(made.database.with_suffix(".project"), ignore_errors=True)
     return release
 
 
@@ -284,7 +317,15 @@ def _place_of(connection: duckdb.DuckDBPyConnection, started_at: datetime, as_of
     return build_id, (f"scratch/{build_id}.duckdb" if is_past or (last and as_of < last) else WAREHOUSE_FILE)
 
 
-def _prepare_scratch(settings: Settings, made: Build, started_at: datetime) -> Transformation:
+def _live(settings: Settings) -> Transformation:
+    return Transformation(settings.home / WAREHOUSE_FILE, settings.home / "dbt")
+
+
+def _is_live(made: Build) -> bool:
+    return made.database.name == WAREHOUSE_FILE
+
+
+def _prepare_scratch(settings: Settings, made: Build) -> Transformation:
     """An empty file for a build of an earlier moment, in which raw is what was accepted by `known_at`."""
     live = settings.home / WAREHOUSE_FILE
     with storage_errors(f"preparing {made.database}"):

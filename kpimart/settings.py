@@ -165,10 +165,15 @@ class Settings(BaseSettings):
         """Environment before `.env` before the TOML file, which arrives as init arguments."""
         return env_settings, dotenv_settings, init_settings
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The business time zone."""
+        return ZoneInfo(self.time_zone)
+
     def moment(self, value: date | datetime) -> datetime:
         """The UTC moment of a date (its local midnight) or of a time (local, unless it names its offset)."""
         local = value if isinstance(value, datetime) else datetime.combine(value, time.min)
-        return (local if local.tzinfo else local.replace(tzinfo=ZoneInfo(self.time_zone))).astimezone(UTC)
+        return (local if local.tzinfo else local.replace(tzinfo=self.zone)).astimezone(UTC)
 
     def decisions(self) -> dict[str, Any]:
         """What people decided and figures rest on, as JSON: the part of the settings that raw keeps in versions."""

@@ -16,6 +16,7 @@ from kpimart.warehouse import open_database
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunner, dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
 
 SHOWN_ROWS = 5
 
@@ -33,12 +34,21 @@ class Transformation:
     project: Path = DBT_PROJECT
 
 
-def run_dbt(transformation: Transformation, tell: Tell) -> int:
+def parse_dbt(transformation: Transformation) -> "Manifest":
+    """Read the project, for `run_dbt` to take; it needs no database. Raises BuildFailed if it cannot be read."""
+    result = _invoke(_runner(), transformation, ["parse"])
+    if not isinstance(result.result, _manifest_type()):
+        raise BuildFailed(f"dbt cannot read the project: {result.exception}") from result.exception
+    return result.result
+
+
+def run_dbt(transformation: Transformation, tell: Tell, manifest: "Manifest | None" = None) -> int:
     """Build all seeds, models and tests; returns how many there were.
 
+    manifest: what `parse_dbt` read of this project for this target, to save reading it again.
     Raises BuildFailed that names what failed: a model with the database's words, a test with the rows that it found.
     """
-    result = _invoke(_runner(tell), transformation, ["build", "--exclude-resource-type", "unit_test"])
+    result = _invoke(_runner(tell, manifest), transformation, ["build", "--exclude-resource-type", "unit_test"])
     if result.exception is not None:
         raise BuildFailed(f"dbt could not start the build: {result.exception}") from result.exception
     outcomes: Any = result.result
@@ -48,14 +58,17 @@ def run_dbt(transformation: Transformation, tell: Tell) -> int:
     return len(outcomes)
 
 
-def parse_dbt(transformation: Transformation) -> None:
-    """Read the project ahead of the build, so that the build finds it parsed."""
-    result = _invoke(_runner(lambda *_: None), transformation, ["parse"])
-    if not result.success:
-        raise BuildFailed(f"dbt cannot read the project: {result.exception}") from result.exception
+def _manifest_type() -> type:
+    from dbt.contracts.graph.manifest import Manifest
+
+    return Manifest
 
 
-def _runner(tell: Tell) -> "dbtRunner":
+def _silently(_: str, __: float) -> None:
+    pass
+
+
+def _runner(tell: Tell = _silently, manifest: "Manifest | None" = None) -> "dbtRunner":
     # Its import takes seconds; who only looks at figures must not wait for it.
     from dbt.cli.main import dbtRunner
 
@@ -64,7 +77,7 @@ def _runner(tell: Tell) -> "dbtRunner":
             run_result = event.data.run_result
             tell(event.data.node_info.node_name, run_result.execution_time)
 
-    return dbtRunner(callbacks=[on_event])
+    return dbtRunner(manifest=manifest, callbacks=[on_event])
 
 
 def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list[str]) -> "dbtRunnerResult":

@@ -11,11 +11,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from kpimart.build import Build
-from kpimart.errors import BuildFailed, ReleaseDamaged, StorageFailed
+from kpimart.clock import Clock, utc_now
+from kpimart.errors import BuildFailed, ReleaseDamaged, ReleaseNotFound, StorageFailed
 from kpimart.publish import contract, gate, tables
 from kpimart.publish.code_version import code_version
 from kpimart.publish.files import put_in_place, seal, sha256, sync
@@ -35,13 +36,7 @@ from kpimart.warehouse import WAREHOUSE_FILE, create_database, storage_errors
 
 PARQUET_FOLDER = "parquet"
 
-Clock = Callable[[], datetime]
 Tell = Callable[[str], None]
-
-
-def utc_now() -> datetime:
-    """The moment it is, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 def silently(_: str) -> None:
@@ -110,6 +105,14 @@ def current(home: Path) -> Release | None:
     if shelf.served_id is None:
         raise ReleaseDamaged(f"{shelf.served} is none of the releases; go back to a sound one with kpimart rollback")
     return shelf.release(shelf.served_id)
+
+
+def find(home: Path, release_id: str | None = None) -> Release:
+    """A release by its id, or the one that is served; raises ReleaseNotFound and ReleaseDamaged."""
+    release = Shelf(home).release(release_id) if release_id else current(home)
+    if release is None:
+        raise ReleaseNotFound(f"{home} serves no release yet; make the first with kpimart run")
+    return release
 
 
 def verify_release(home: Path, release_id: str) -> Release:

@@ -14,10 +14,10 @@ PERIOD = ["period_end", "is_complete"]
 SHOWN = 20
 
 
-def compare(release: Release, export: Path, as_of: date) -> pd.DataFrame:
+def compare(release: Release, export: Path, as_of: date, *, first_export: Path | None = None) -> pd.DataFrame:
     """One row a cell that either side has: KEY, `_merge`, and each figure as `<name>_expected` and `<name>_found`."""
     found = release.query(f"select {', '.join([*KEY, *PERIOD, *FIGURES])} from reporting.kpi_value")
-    expected = recompute(export, as_of)
+    expected = recompute(export, as_of, first_export=first_export)
     return expected.merge(found, on=KEY, how="outer", suffixes=("_expected", "_found"), indicator=True)
 
 

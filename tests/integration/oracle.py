@@ -5,6 +5,8 @@ each, at one grain), and from measures to KPIs. Money is counted in whole cents,
 
 The export knows one amount and one manager for a deal, and no history of either. What it says of a deal is therefore
 held to have been so at every moment of the deal's life: a deal won in March for 1,054 was open in February with 1,054.
+Only where a later export says otherwise are there two amounts: a deal was created, and was open, with what the first
+export said, and was won or lost with what the last one says, because nobody knows when a closed deal was edited.
 """
 
 from collections.abc import Callable
@@ -78,10 +80,13 @@ KPIS = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What happened before `as_of`: frames with the manager, the day (`on`), the account and the cents of each."""
+    """What happened before `as_of`: frames with the manager, the day (`on`), the account and the cents of each.
+
+    `until_closed` are all deals, with the amounts that they have while they are open.
+    """
 
     as_of: pd.Timestamp
-    deals: pd.DataFrame
+    until_closed: pd.DataFrame
     created: pd.DataFrame
     won: pd.DataFrame
     lost: pd.DataFrame
@@ -115,12 +120,13 @@ class Cut:
         return self.purchases[self.purchases["number"] >= 2]
 
 
-def recompute(folder: Path, as_of: date) -> pd.DataFrame:
+def recompute(folder: Path, as_of: date, *, first_export: Path | None = None) -> pd.DataFrame:
     """All KPI values of the export in `folder` as of the local midnight on which the day `as_of` begins.
 
+    first_export: the export that was seen before the one in `folder`, with the same deals, if there was one.
     Returns one row a cell: KEY, period_end, is_complete, numerator, denominator, value (Decimal or None), sample_size.
     """
-    facts = gather_facts(read_deals(folder), pd.Timestamp(as_of))
+    facts = gather_facts(read_deals(folder), read_deals(first_export or folder), pd.Timestamp(as_of))
     entities = read_entities(folder)
     at_each_grain = [kpis_at(grain, facts, entities) for grain in GRAINS]
     return pd.concat(at_each_grain, ignore_index=True)
@@ -175,17 +181,18 @@ def read_entities(folder: Path) -> pd.DataFrame:
 # ------------------------------------------------------------------------------------------------------ facts
 
 
-def gather_facts(deals: pd.DataFrame, as_of: pd.Timestamp) -> Facts:
+def gather_facts(deals: pd.DataFrame, first_stated: pd.DataFrame, as_of: pd.Timestamp) -> Facts:
     closed = deals[deals["closed_on"] < as_of]
     won = closed[closed["outcome"] == "won"].assign(
         on=lambda deal: deal["closed_on"], cycle_days=lambda deal: (deal["closed_on"] - deal["created_on"]).dt.days
     )
     lost = closed[closed["outcome"] == "lost"].assign(on=lambda deal: deal["closed_on"])
-    created = deals[deals["created_on"] < as_of].assign(on=lambda deal: deal["created_on"])
+    until_closed = deals.assign(cents=deals["deal_id"].map(first_stated.set_index("deal_id")["cents"]))
+    created = until_closed[deals["created_on"] < as_of].assign(on=lambda deal: deal["created_on"])
     purchases = number_purchases(won)
     return Facts(
         as_of=as_of,
-        deals=deals,
+        until_closed=until_closed,
         created=created.assign(
             is_won_within_90d=created["deal_id"].isin(won["deal_id"])
             & (created["closed_on"] - created["created_on"] <= COHORT_WINDOW)
@@ -232,7 +239,7 @@ def spine(grain: str, facts: Facts) -> pd.DataFrame:
 
 def open_at_the_end(periods: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """Deals × period ends at which they were open: an undated deal at all, and none on the day that it is closed."""
-    pairs = facts.deals.merge(periods, how="cross")
+    pairs = facts.until_closed.merge(periods, how="cross")
     is_there = pairs["created_on"].isna() | (pairs["created_on"] <= pairs["moment"])
     is_closed = pairs["closed_on"] <= pairs["moment"]
     first_bought_on = pairs["account"].map(facts.purchases.groupby("account")["on"].min())

@@ -1,6 +1,7 @@
 -- One row per KPI, period and entity: the catalogue's formula over the measures at that grain. A ratio is the quotient of
 -- sums; where its denominator is nothing it is null.
 {%- set kpis = catalogue() %}
+{%- set base_currency = company().base_currency %}
 
 with
 
@@ -49,7 +50,7 @@ measures as (
         cast(null as decimal(38, 6)) as denominator,
         cast({{ numerator }} as decimal(28, 8)) as value,
         {%- endif %}
-        '{{ kpi.unit }}' as unit,
+        '{{ kpi.unit | replace("currency", base_currency) }}' as unit,
         cast({{ sample_of(denominator or numerator) }} as bigint) as sample_size,
         is_employed
     from measures

@@ -1,0 +1,3 @@
+"""What dbt gives to Jinja as `modules`, for sqlfluff."""
+
+import re as re

@@ -1,0 +1,132 @@
+"""Looks at everything that a run needs, before it is needed at night, and says what is missing."""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kpimart.clock import utc_now
+from kpimart.errors import KpiMartError, WarehouseBusy
+from kpimart.figures import profile_kpis
+from kpimart.paths import DBT_PROJECT, EXPECTATIONS, SEEDS
+from kpimart.publish.contract import BUILT
+from kpimart.settings import Settings
+from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, writer_lock
+
+NEEDED_FREE_BYTES = 1 << 30
+LIBRARIES = ("duckdb", "dbt-core", "dbt-duckdb", "great-expectations", "dlt", "apache-airflow")
+
+Outcome = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something looked at; `found` says what was there, and what to do if that is not right."""
+
+    name: str
+    outcome: Outcome
+    found: str
+
+
+def examine(settings: Settings, files: Path | None = None) -> list[Check]:
+    """Every check, in the order in which a run would stumble. Never raises what a check can say."""
+    return [_checked(name, check) for name, check in _checks(settings, files)]
+
+
+def _checks(settings: Settings, files: Path | None) -> Iterator[tuple[str, Callable[[], Check | str]]]:
+    yield "python", lambda: f"{sys.version.split()[0]}, {', '.join(_versions())}"
+    yield "settings", lambda: _settings(settings)
+    yield "profile", lambda: f"{settings.profile}: {', '.join(profile_kpis(settings.profile))}"
+    yield "project", _project
+    yield "home", lambda: _home(settings.home)
+    yield "warehouse", lambda: _warehouse(settings.home)
+    for source in settings.sources:
+        yield f"source {source}", lambda source=source: _source(settings, source, files)  # type: ignore[misc]
+    yield "release", lambda: _release(settings.home)
+
+
+def _checked(name: str, check: Callable[[], Check | str]) -> Check:
+    try:
+        found = check()
+    except WarehouseBusy as busy:
+        return Check(name, "warning", str(busy))
+    except KpiMartError as error:
+        return Check(name, "failed", str(error))
+    return found if isinstance(found, Check) else Check(name, "ok", found)
+
+
+def _versions() -> list[str]:
+    return [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
+
+
+def _settings(settings: Settings) -> str:
+    where = settings.config or "no kpimart.toml, only defaults and the environment"
+    return f"{where}; time zone {settings.time_zone}, base currency {settings.base_currency}"
+
+
+def _project() -> Check | str:
+    missing = [path.name for path in (DBT_PROJECT / "models", DBT_PROJECT / "seeds", DBT_PROJECT / "tests") if not path.exists()]
+    missing += [path.name for path in (SEEDS / "kpi_catalogue.csv",) if not path.exists()]
+    missing += [
+        f"expectations/reporting/{table.name}.json"
+        for table in BUILT
+        if not (EXPECTATIONS / "reporting" / f"{table.name}.json").exists()
+    ]
+    if missing:
+        return Check("project", "failed", f"missing: {', '.join(missing)}; check the project out again")
+    return f"{len(list(EXPECTATIONS.rglob('*.json')))} suites of expectations, {len(BUILT)} tables to publish"
+
+
+def _home(home: Path) -> Check | str:
+    with writer_lock(home):
+        free = shutil.disk_usage(home).free
+    if not os.access(home, os.W_OK):
+        return Check("home", "failed", f"{home} cannot be written; grant the right or set KPIMART_HOME")
+    if free < NEEDED_FREE_BYTES:
+        return Check("home", "warning", f"{home}: {free / 1e9:.1f} GB free; make room before the disk is full")
+    return f"{home}: {free / 1e9:,.1f} GB free"
+
+
+def _warehouse(home: Path) -> Check | str:
+    if not (home / WAREHOUSE_FILE).exists():
+        return Check("warehouse", "ok", "not there yet; the first run makes it")
+    with open_warehouse(home) as connection:
+        rows = connection.execute(
+            """
+            select
+                (select count(*) from ops.batch where source <> 'kpimart'),
+                (select count(*) from ops.batch_verdict where verdict = 'held'),
+                (select count(*) from ops.quarantine)
+            """
+        ).fetchall()
+    batches, held, quarantined = rows[0]
+    return f"{batches:,} batches, {held:,} of them held; {quarantined:,} records in quarantine"
+
+
+def _source(settings: Settings, source: str, files: Path | None) -> str:
+    from kpimart.extract.packages import SOURCES
+    from kpimart.extract.records import ObjectRead
+
+    rows = quarantined = 0
+    for read in SOURCES[source](settings, files, extracted_at=utc_now()):
+        if isinstance(read, ObjectRead):
+            rows += read.rows_read
+            quarantined += read.rows_quarantined
+    return f"{rows:,} rows can be read, {quarantined:,} would go to quarantine"
+
+
+def _release(home: Path) -> Check | str:
+    from kpimart.publish.release import current, damaged_releases, verify_release
+
+    damaged = damaged_releases(home)
+    if damaged:
+        return Check("release", "failed", "; ".join(damaged.values()))
+    release = current(home)
+    if release is None:
+        return "none yet; kpimart run makes the first"
+    verify_release(home, release.release_id)
+    return f"{release.release_id} is served, figures as of {release.as_of:%Y-%m-%d %H:%M %Z}, checksums right"

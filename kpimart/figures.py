@@ -1,0 +1,189 @@
+"""Reads figures from the published release: a period, its entities, a few KPIs, beside the period before."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kpimart.errors import SettingsError
+from kpimart.paths import SEEDS
+from kpimart.warehouse import open_database
+
+GRAINS = ("day", "week", "month", "quarter", "year")
+LEVELS = ("company", "department", "manager")
+
+_PERIOD_PATTERNS = {
+    "day": r"\d{4}-\d{2}-\d{2}",
+    "week": r"(?P<year>\d{4})-W(?P<week>\d{2})",
+    "month": r"\d{4}-\d{2}",
+    "quarter": r"\d{4}-Q[1-4]",
+    "year": r"\d{4}",
+}
+
+
+@dataclass(frozen=True)
+class Period:
+    """A period of the release, and the one before it, whose figures show where things move."""
+
+    grain: str
+    start: date
+    end: date
+    is_complete: bool
+    start_before: date | None
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """A KPI of the catalogue, named in the language asked for. `better`: higher or lower."""
+
+    kpi_code: str
+    name: str
+    unit: str
+    better: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A KPI of an entity in a period and in the one before; None is undefined or not there."""
+
+    entity_key: str
+    entity_name: str
+    kpi_code: str
+    value: Decimal | None
+    value_before: Decimal | None
+    unit: str
+    sample_size: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was asked for, in the order in which it is shown."""
+
+    period: Period
+    kpis: tuple[Kpi, ...]
+    figures: tuple[Figure, ...]
+
+
+def profile_kpis(profile: str) -> tuple[str, ...]:
+    """The KPIs of a strategy profile, the heaviest first. Raises SettingsError for a profile that is not in the seed."""
+    path = SEEDS / "kpi_profile.csv"
+    with path.open(encoding="utf-8", newline="") as rows:
+        weights = [(row["profile"], row["kpi_code"], Decimal(row["weight"])) for row in csv.DictReader(rows)]
+    chosen = sorted((row for row in weights if row[0] == profile), key=lambda row: -row[2])
+    if not chosen:
+        known = ", ".join(sorted({row[0] for row in weights}))
+        raise SettingsError(f"profile: {profile!r} is not in {path.name}; it has {known}")
+    return tuple(kpi_code for _, kpi_code, _ in chosen)
+
+
+def read_figures(
+    database: Path, *, level: str, period: str, kpi_codes: Sequence[str], language: str = "en"
+) -> Figures:
+    """The figures of all entities of a level in a period.
+
+    period: a grain, for its last complete period, or one period as 2017, 2017-Q2, 2017-04, 2017-W14 or 2017-04-01; a
+    fiscal quarter or year goes by the calendar one that it begins in.
+    Raises SettingsError for a period or a KPI that the release does not have.
+    """
+    with open_database(database) as connection:
+        kpis = _kpis(connection, kpi_codes, language)
+        chosen = _period(connection, period)
+        rows = connection.execute(
+            """
+            select
+                entity_key,
+                entity_name,
+                kpi_code,
+                max(value) filter (where period_start = $start) as value,
+                max(value) filter (where period_start = $start_before) as value_before,
+                max(unit) as unit,
+                coalesce(max(sample_size) filter (where period_start = $start), 0) as sample_size
+            from kpi_value
+            where entity_level = $level and period_grain = $grain and list_contains($codes, kpi_code)
+            group by entity_key, entity_name, kpi_code
+            having count(*) filter (where period_start = $start) > 0
+            order by entity_name, entity_key
+            """,
+            {
+                "start": chosen.start,
+                "start_before": chosen.start_before,
+                "level": level,
+                "grain": chosen.grain,
+                "codes": [kpi.kpi_code for kpi in kpis],
+            },
+        ).fetchall()
+    return Figures(chosen, kpis, tuple(Figure(*row) for row in rows))
+
+
+def latest_month(database: Path) -> str:
+    """The last month that the release has, complete or not, as `read_figures` takes it."""
+    with open_database(database) as connection:
+        rows = connection.execute("select max(period_start) from dim_period where period_grain = 'month'").fetchall()
+    return f"{rows[0][0]:%Y-%m}"
+
+
+def _kpis(connection: duckdb.DuckDBPyConnection, codes: Sequence[str], language: str) -> tuple[Kpi, ...]:
+    rows = connection.execute(f"select kpi_code, name_{language}, unit, better from kpi_catalogue").fetchall()
+    known = {row[0]: Kpi(*row) for row in rows}
+    for code in codes:
+        if code not in known:
+            raise SettingsError(f"KPI {code!r} is not in the catalogue; it has {', '.join(sorted(known))}")
+    return tuple(known[code] for code in codes)
+
+
+def _period(connection: duckdb.DuckDBPyConnection, asked: str) -> Period:
+    grain, condition = _condition(asked)
+    row: Any = connection.execute(
+        f"""
+        with periods as (
+            select *, lag(period_start) over (order by period_start) as start_before
+            from dim_period
+            where period_grain = '{grain}'
+        )
+        select period_grain, period_start, period_end, is_complete, start_before
+        from periods
+        where {condition}
+        order by period_start desc
+        limit 1
+        """
+    ).fetchone()
+    if row is None:
+        first, last = connection.execute(
+            f"select min(period_start), max(period_start) from dim_period where period_grain = '{grain}'"
+        ).fetchall()[0]
+        raise SettingsError(f"period {asked}: the release has no such {grain}; it has those from {first} to {last}")
+    return Period(*row)
+
+
+def _condition(asked: str) -> tuple[str, str]:
+    """The grain that is asked for, and which period of it, as SQL."""
+    if asked in GRAINS:
+        return asked, "is_complete"
+    for grain, pattern in _PERIOD_PATTERNS.items():
+        found = re.fullmatch(pattern, asked)
+        if not found:
+            continue
+        try:
+            return grain, _names(grain, asked, found)
+        except ValueError:
+            break
+    raise SettingsError(f"period {asked!r}: give one of {', '.join(GRAINS)}, or 2017, 2017-Q2, 2017-04, 2017-W14, 2017-04-01")
+
+
+def _names(grain: str, asked: str, found: re.Match[str]) -> str:
+    match grain:
+        case "week":
+            return f"period_start = date '{date.fromisocalendar(int(found['year']), int(found['week']), 1)}'"
+        case "quarter":
+            begins = date(int(asked[:4]), int(asked[-1]) * 3 - 2, 1)
+            return f"period_start >= date '{begins}' and period_start < date '{begins}' + interval 3 month"
+        case "year":
+            return f"year(period_start) = {int(asked)}"
+        case _:
+            return f"period_start = date '{date.fromisoformat(f'{asked}-01' if grain == 'month' else asked)}'"

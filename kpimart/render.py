@@ -1,0 +1,110 @@
+"""How things look in a terminal: figures with separators, units and arrows, `–` for what is undefined."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kpimart.figures import Figure, Figures, Kpi
+
+UNDEFINED = "–"
+
+_WORDS = {
+    "en": {"company": "Company", "department": "Department", "manager": "Manager", "complete": "", "going on": "goes on"},
+    "ru": {"company": "Компания", "department": "Отдел", "manager": "Менеджер", "complete": "", "going on": "идёт"},
+}
+
+
+def value_text(value: Decimal | None, unit: str) -> str:
+    """A value as people write it: 3,086,111.00 (amounts), 1,254 (counts), 61.7 % (rates), 51.8 (days)."""
+    if value is None:
+        return UNDEFINED
+    match unit:
+        case "ratio":
+            return f"{value * 100:.1f} %"
+        case "count":
+            return f"{value:,.0f}"
+        case "days":
+            return f"{value:,.1f}"
+        case _:
+            return f"{value:,.2f}"
+
+
+def change_text(now: Decimal | None, before: Decimal | None, unit: str) -> str:
+    """The change with its sign and an arrow: points for rates, per cent for the rest; empty where there is none to tell."""
+    if now is None or before is None:
+        return ""
+    change = now - before
+    arrow = "→" if change == 0 else "▲" if change > 0 else "▼"
+    if unit == "ratio":
+        return f"{arrow} {change * 100:+.1f} pp"
+    if before == 0:
+        return arrow if change == 0 else f"{arrow} from 0"
+    return f"{arrow} {change / abs(before) * 100:+.1f} %"
+
+
+def figures_table(figures: Figures, level: str, language: str = "en") -> Table:
+    """One row an entity, two columns a KPI: its value, and the change on the period before."""
+    words = _WORDS[language]
+    state = "" if figures.period.is_complete else f", {words['going on']}"
+    table = Table(title=f"{figures.period.start} … {figures.period.end}{state}", title_justify="left", header_style="bold")
+    table.add_column(words[level], no_wrap=True)
+    for kpi in figures.kpis:
+        table.add_column(_heading(kpi, figures), justify="right", no_wrap=False)
+    for name, cells in _by_entity(figures):
+        table.add_row(name, *(_cell(cells.get(kpi.kpi_code), kpi) for kpi in figures.kpis))
+    return table
+
+
+def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Names and what is to be said of them, aligned."""
+    table = Table.grid(padding=(0, 2))
+    for name, told in pairs:
+        table.add_row(Text(name, style="dim"), told)
+    return table
+
+
+def rows_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """A plain table; numbers stand to the right."""
+    table = Table(header_style="bold")
+    listed = [list(row) for row in rows]
+    for position, column in enumerate(columns):
+        is_number = bool(listed) and all(isinstance(row[position], int | Decimal) and not isinstance(row[position], bool) for row in listed)
+        table.add_column(column, justify="right" if is_number else "left")
+    for row in listed:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell) for cell in row))
+    return table
+
+
+def console(*, to_stderr: bool = False) -> Console:
+    """Where people read; a pipe gets plain text of the width that it needs."""
+    made = Console(stderr=to_stderr, highlight=False)
+    if not made.is_terminal:
+        made.width = 200
+    return made
+
+
+def _heading(kpi: Kpi, figures: Figures) -> str:
+    unit = next((figure.unit for figure in figures.figures if figure.kpi_code == kpi.kpi_code), "")
+    is_amount = unit not in ("", "ratio", "count", "days")
+    return f"{kpi.name}, {unit.replace('_per_day', '/day')}" if is_amount else kpi.name
+
+
+def _by_entity(figures: Figures) -> list[tuple[str, dict[str, Figure]]]:
+    entities: dict[str, tuple[str, dict[str, Figure]]] = {}
+    for figure in figures.figures:
+        entities.setdefault(figure.entity_key, (figure.entity_name, {}))[1][figure.kpi_code] = figure
+    return list(entities.values())
+
+
+def _cell(figure: Figure | None, kpi: Kpi) -> RenderableType:
+    if figure is None:
+        return UNDEFINED
+    change = change_text(figure.value, figure.value_before, figure.unit)
+    if not change:
+        return value_text(figure.value, figure.unit)
+    is_good = change.startswith("▲") == (kpi.better == "higher")
+    style = "dim" if change.startswith("→") else "green" if is_good else "red"
+    return Group(Text(value_text(figure.value, figure.unit), justify="right"), Text(change, style=style, justify="right"))

@@ -1,0 +1,116 @@
+"""Is it fresh, is it right: what is served, what judged it, and what the last batches and builds came to."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kpimart.clock import Clock
+from kpimart.errors import WarehouseBusy
+from kpimart.publish.manifest import Gate, read_manifest
+from kpimart.publish.release import current
+from kpimart.publish.shelf import Release
+from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LastBatch:
+    """A batch, and what became of it: `verdict` is accepted, held, or None while it is not judged."""
+
+    batch_id: str
+    landed_at: datetime
+    rows_read: int
+    versions_stored: int
+    rows_quarantined: int
+    verdict: str | None
+
+
+@dataclass(frozen=True)
+class LastBuild:
+    """A build, and what the reporting gate made of it; `finished_at` is None if it broke off."""
+
+    build_id: str
+    as_of: datetime
+    finished_at: datetime | None
+    failed: int | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What there is to know of a home. `age` is the time since the current release's `as_of`."""
+
+    release: Release | None
+    age: timedelta | None
+    gate: Gate | None
+    batches: tuple[LastBatch, ...]
+    builds: tuple[LastBuild, ...]
+    busy: str | None
+
+
+def read_status(home: Path, clock: Clock) -> Status:
+    """Read it all; a run that is writing meanwhile is told of, not waited for. Raises ReleaseDamaged."""
+    release = current(home)
+    batches, builds, busy = _last(home)
+    return Status(
+        release=release,
+        age=clock() - release.as_of if release else None,
+        gate=read_manifest(release.folder).gate if release else None,
+        batches=tuple(LastBatch(*row) for row in batches),
+        builds=tuple(LastBuild(*row) for row in builds),
+        busy=busy,
+    )
+
+
+def _last(home: Path) -> tuple[list[Any], list[Any], str | None]:
+    if not (home / WAREHOUSE_FILE).exists():
+        return [], [], None
+    try:
+        with open_warehouse(home) as connection:
+            return _batches(connection), _builds(connection), None
+    except WarehouseBusy as busy:
+        return [], [], str(busy)
+
+
+def _batches(connection: duckdb.DuckDBPyConnection) -> list[Any]:
+    return connection.execute(
+        f"""
+        select
+            batch.batch_id,
+            batch.landed_at,
+            cast(sum(objects.rows_read) as bigint),
+            cast(sum(objects.versions_stored) as bigint),
+            cast(sum(objects.rows_quarantined) as bigint),
+            any_value(verdict.verdict)
+        from ops.batch as batch
+        inner join ops.batch_object as objects using (batch_id)
+        left join ops.batch_verdict as verdict using (batch_id)
+        where batch.source <> 'kpimart'
+        group by batch.batch_id, batch.landed_at
+        order by batch.landed_at desc
+        limit {SHOWN}
+        """
+    ).fetchall()
+
+
+def _builds(connection: duckdb.DuckDBPyConnection) -> list[Any]:
+    return connection.execute(
+        f"""
+        select
+            build.build_id,
+            build.as_of,
+            build.finished_at,
+            (
+                select count(*) filter (where outcome <> 'passed')
+                from ops.quality_result
+                where subject_id = build.build_id
+                having count(*) > 0
+            )
+        from ops.build as build
+        order by build.started_at desc
+        limit {SHOWN}
+        """
+    ).fetchall()
