@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 import click
 import typer
-from rich.console import Console
+from rich.console import RenderableType
 
-from kpimart import figures, pipeline, render
+from kpimart import figures, pipeline, render, report
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, SettingsError
 from kpimart.settings import Settings, load_settings
@@ -29,12 +29,15 @@ app = typer.Typer(
 demo = typer.Typer(help="A small company that lives, to try everything on.", no_args_is_help=True)
 app.add_typer(demo, name="demo")
 
-Config = Annotated[Path | None, typer.Option("--config", help="The kpimart.toml to use.", show_default="./kpimart.toml")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="The kpimart.toml to use.", show_default="./kpimart.toml")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Files = Annotated[Path | None, typer.Option("--files", help="Folder of the export, for the source 'files'.")]
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Count only what occurred before this date or time.")]
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="Read only what was accepted by this date or time.")]
+Level = Literal["manager", "department", "company"]
 BuildId = Annotated[str | None, typer.Argument(help="The build.", show_default="the last one")]
 
 
@@ -81,13 +84,13 @@ def run(
             {
                 "batches": [dataclasses.asdict(batch) for batch in done.extraction.batches],
                 "build": done.build.build_id,
-                "gate": _gate_counts(done),
+                "gate": report.gate_counts(done),
                 "release": dataclasses.asdict(done.release),
                 "steps": done.steps,
             }
         )
     else:
-        _print_run(settings, done, codes)
+        _print(*report.of_run(settings, done, codes))
 
 
 @app.command()
@@ -99,7 +102,7 @@ def extract(config: Config = None, source: Source = None, files: Files = None, a
     if as_json:
         _print_json([dataclasses.asdict(batch) for batch in extraction.batches])
     else:
-        _print_batches(render.console(), extraction)
+        _print(*report.of_batches(extraction))
 
 
 @app.command()
@@ -116,7 +119,7 @@ def build(config: Config = None, as_of: AsOf = None, known_at: KnownAt = None, a
     if as_json:
         _print_json(dataclasses.asdict(made))
     else:
-        render.console().print(f"build {made.build_id} is ready for its gate: kpimart validate")
+        _print(f"build {made.build_id} is ready for its gate: kpimart validate")
 
 
 @app.command()
@@ -127,7 +130,7 @@ def validate(build_id: BuildId = None, config: Config = None, as_json: AsJson = 
     if as_json:
         _print_json([dataclasses.asdict(result) for result in verdict.results])
     else:
-        render.console().print(f"{verdict.count('passed')} expectations passed: kpimart publish")
+        _print(f"{verdict.count('passed')} expectations passed: kpimart publish")
 
 
 @app.command()
@@ -145,20 +148,25 @@ def publish(
     if as_json:
         _print_json(dataclasses.asdict(release))
     else:
-        render.console().print(_where(release))
+        _print(report.of_release(release))
 
 
 @app.command()
 def kpi(
-    by: Annotated[Literal["manager", "department", "company"], typer.Option("--by", help="Whose figures.")] = "department",
+    by: Annotated[
+        Literal["manager", "department", "company"], typer.Option("--by", help="Whose figures.")
+    ] = "department",
     period: Annotated[
-        str, typer.Option("--period", help="A grain, for its last complete period, or 2017, 2017-Q2, 2017-04, 2017-W14.")
+        str,
+        typer.Option("--period", help="A grain, for its last complete period, or 2017, 2017-Q2, 2017-04, 2017-W14."),
     ] = "month",
     codes: Annotated[
         list[str] | None, typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="those of the profile")
     ] = None,
     lang: Annotated[Literal["en", "ru"], typer.Option("--lang", help="Language of the names.")] = "en",
-    release_id: Annotated[str | None, typer.Option("--release", help="A release.", show_default="the current one")] = None,
+    release_id: Annotated[
+        str | None, typer.Option("--release", help="A release.", show_default="the current one")
+    ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -172,7 +180,7 @@ def kpi(
     if as_json:
         _print_json(dataclasses.asdict(found))
     else:
-        render.console().print(render.figures_table(found, by, lang))
+        _print(render.figures_table(found, by, lang))
 
 
 @app.command()
@@ -185,47 +193,7 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
     if as_json:
         _print_json({**dataclasses.asdict(now), "gate": now.gate.model_dump() if now.gate else None})
         return
-    console = render.console()
-    if now.release is None or now.age is None or now.gate is None:
-        console.print(f"{settings.home} serves nothing yet: kpimart run")
-    else:
-        judged = f"{now.gate.reporting.passed} passed, {now.gate.reporting.failed} failed, {now.gate.reporting.errored} errored"
-        console.print(
-            render.facts(
-                [
-                    ("release", now.release.release_id),
-                    ("figures as of", f"{_local(settings, now.release.as_of)}, {_age(now.age)} ago"),
-                    ("known at", _local(settings, now.release.known_at)),
-                    ("gate", judged),
-                ]
-            )
-        )
-    if now.busy:
-        console.print(now.busy)
-    if now.builds:
-        console.print(
-            render.rows_table(
-                ("build", "as of", "ended", "gate"),
-                [(made.build_id, _local(settings, made.as_of), _ended(settings, made.finished_at), _judged(made.failed)) for made in now.builds],
-            )
-        )
-    if now.batches:
-        console.print(
-            render.rows_table(
-                ("batch", "landed", "rows read", "new versions", "quarantined", "verdict"),
-                [
-                    (
-                        batch.batch_id,
-                        _local(settings, batch.landed_at),
-                        batch.rows_read,
-                        batch.versions_stored,
-                        batch.rows_quarantined,
-                        batch.verdict or "not judged",
-                    )
-                    for batch in now.batches
-                ],
-            )
-        )
+    _print(*report.of_status(settings, now))
 
 
 @app.command()
@@ -239,26 +207,7 @@ def releases(config: Config = None, as_json: AsJson = False) -> None:
     if as_json:
         _print_json([{**dataclasses.asdict(release), "path": release.database} for release in listed])
         return
-    console = render.console()
-    console.print(
-        render.rows_table(
-            ("release", "figures as of", "known at", "published", "served"),
-            [
-                (
-                    release.release_id,
-                    _local(settings, release.as_of),
-                    _local(settings, release.known_at),
-                    _local(settings, release.published_at),
-                    "yes" if release.is_current else "",
-                )
-                for release in listed
-            ],
-        )
-        if listed
-        else f"{settings.home} has no releases yet: kpimart run"
-    )
-    for found in damaged_releases(settings.home).values():
-        console.print(found)
+    _print(*report.of_releases(settings, listed), *damaged_releases(settings.home).values())
 
 
 @app.command()
@@ -272,7 +221,7 @@ def rollback(
     if as_json:
         _print_json(dataclasses.asdict(release))
     else:
-        render.console().print(_where(release))
+        _print(report.of_release(release))
 
 
 @app.command()
@@ -284,7 +233,7 @@ def doctor(config: Config = None, files: Files = None, as_json: AsJson = False) 
     if as_json:
         _print_json([dataclasses.asdict(check) for check in checks])
     else:
-        render.console().print(render.rows_table(("check", "", "found"), [dataclasses.astuple(check) for check in checks]))
+        _print(render.rows_table(("check", "", "found"), [dataclasses.astuple(check) for check in checks]))
     if any(check.outcome == "failed" for check in checks):
         raise typer.Exit(KpiMartError.exit_code)
 
@@ -295,7 +244,7 @@ def demo_export(folder: Annotated[Path, typer.Argument(help="Where to write the 
     from kpimart.demo import export
 
     export(folder)
-    render.console().print(f"the demo company's export lies in {folder}")
+    _print(f"the demo company's export lies in {folder}")
 
 
 def _moment(settings: Settings, option: str, text: str | None) -> datetime | None:
@@ -303,9 +252,11 @@ def _moment(settings: Settings, option: str, text: str | None) -> datetime | Non
     if text is None:
         return None
     try:
-        return settings.moment(date.fromisoformat(text) if len(text) == len("2018-01-01") else datetime.fromisoformat(text))
+        is_day = len(text) == len("2018-01-01")
+        return settings.moment(date.fromisoformat(text) if is_day else datetime.fromisoformat(text))
     except ValueError:
-        raise SettingsError(f"{option} {text!r}: give a date or a time in ISO 8601, as 2018-01-01 or 2018-01-01T02:00") from None
+        expected = "a date or a time in ISO 8601, as 2018-01-01 or 2018-01-01T02:00"
+        raise SettingsError(f"{option} {text!r}: give {expected}") from None
 
 
 @contextmanager
@@ -316,83 +267,10 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield line.update
 
 
-def _print_run(settings: Settings, done: pipeline.Run, codes: tuple[str, ...]) -> None:
+def _print(*told: RenderableType) -> None:
     console = render.console()
-    _print_batches(console, done.extraction)
-    seconds = ", ".join(f"{name} {took:.1f} s" for name, took in done.steps.items())
-    console.print(
-        render.facts(
-            [
-                ("built", f"{done.build.build_id}, figures as of {_local(settings, done.build.as_of)}"),
-                ("judged", _gate_words(done)),
-                ("took", seconds),
-            ]
-        )
-    )
-    month = figures.latest_month(done.release.database)
-    for level in ("company", "department"):
-        found = figures.read_figures(done.release.database, level=level, period=month, kpi_codes=codes)
-        console.print()
-        console.print(render.figures_table(found, level))
-    console.print()
-    console.print(_where(done.release))
-
-
-def _print_batches(console: Console, extraction: pipeline.Extraction) -> None:
-    columns = ("object", "rows read", "new versions", "vanished", "quarantined")
-    for batch in extraction.batches:
-        rows = [
-            (read.object_name, read.rows_read, read.versions_stored, read.rows_vanished, read.rows_quarantined)
-            for read in batch.objects
-        ]
-        console.print(f"read {batch.batch_id}")
-        console.print(render.rows_table(columns, rows))
-
-
-def _gate_counts(done: pipeline.Run) -> dict[str, dict[str, int]]:
-    verdicts = {"raw": done.extraction.verdict, "reporting": done.verdict}
-    return {
-        boundary: {outcome: verdict.count(outcome) for outcome in ("passed", "failed", "errored")}
-        for boundary, verdict in verdicts.items()
-        if verdict
-    }
-
-
-def _gate_words(done: pipeline.Run) -> str:
-    return "; ".join(
-        f"{boundary} {counts['passed']} passed, {counts['failed']} failed" for boundary, counts in _gate_counts(done).items()
-    )
-
-
-def _where(release: Any) -> str:
-    if not release.is_current:
-        return (
-            f"release {release.release_id} lies in {release.database}; what is served stays, as its figures are of a later "
-            f"moment (serve this one: kpimart rollback {release.release_id})"
-        )
-    served = release.folder.parent.parent / release.database.name
-    return (
-        f"release {release.release_id} is served: {served}\n"
-        f"look at it:  kpimart kpi --by manager --period quarter\n"
-        f"             duckdb -readonly {served} \"select * from reporting.kpi_company_month\""
-    )
-
-
-def _local(settings: Settings, moment: datetime) -> str:
-    return f"{moment.astimezone(settings.zone):%Y-%m-%d %H:%M %Z}"
-
-
-def _age(age: Any) -> str:
-    days, seconds = age.days, age.seconds
-    return f"{days:,} days" if days else f"{seconds // 3600} h {seconds % 3600 // 60} min"
-
-
-def _ended(settings: Settings, finished_at: datetime | None) -> str:
-    return _local(settings, finished_at) if finished_at else "broke off"
-
-
-def _judged(failed: int | None) -> str:
-    return "not judged" if failed is None else "passed" if failed == 0 else f"{failed} refused or warned"
+    for part in told:
+        console.print(part)
 
 
 def _print_json(content: Any) -> None:

@@ -69,7 +69,11 @@ def _settings(settings: Settings) -> str:
 
 
 def _project() -> Check | str:
-    missing = [path.name for path in (DBT_PROJECT / "models", DBT_PROJECT / "seeds", DBT_PROJECT / "tests") if not path.exists()]
+    missing = [
+        path.name
+        for path in (DBT_PROJECT / "models", DBT_PROJECT / "seeds", DBT_PROJECT / "tests")
+        if not path.exists()
+    ]
     missing += [path.name for path in (SEEDS / "kpi_catalogue.csv",) if not path.exists()]
     missing += [
         f"expectations/reporting/{table.name}.json"

@@ -71,7 +71,7 @@ class Figures:
 
 
 def profile_kpis(profile: str) -> tuple[str, ...]:
-    """The KPIs of a strategy profile, the heaviest first. Raises SettingsError for a profile that is not in the seed."""
+    """The KPIs of a strategy profile, the heaviest first; raises SettingsError for one that the seed does not have."""
     path = SEEDS / "kpi_profile.csv"
     with path.open(encoding="utf-8", newline="") as rows:
         weights = [(row["profile"], row["kpi_code"], Decimal(row["weight"])) for row in csv.DictReader(rows)]
@@ -82,9 +82,7 @@ def profile_kpis(profile: str) -> tuple[str, ...]:
     return tuple(kpi_code for _, kpi_code, _ in chosen)
 
 
-def read_figures(
-    database: Path, *, level: str, period: str, kpi_codes: Sequence[str], language: str = "en"
-) -> Figures:
+def read_figures(database: Path, *, level: str, period: str, kpi_codes: Sequence[str], language: str = "en") -> Figures:
     """The figures of all entities of a level in a period.
 
     period: a grain, for its last complete period, or one period as 2017, 2017-Q2, 2017-04, 2017-W14 or 2017-04-01; a
@@ -173,7 +171,9 @@ def _condition(asked: str) -> tuple[str, str]:
             return grain, _names(grain, asked, found)
         except ValueError:
             break
-    raise SettingsError(f"period {asked!r}: give one of {', '.join(GRAINS)}, or 2017, 2017-Q2, 2017-04, 2017-W14, 2017-04-01")
+    raise SettingsError(
+        f"period {asked!r}: give one of {', '.join(GRAINS)}, or 2017, 2017-Q2, 2017-04, 2017-W14, 2017-04-01"
+    )
 
 
 def _names(grain: str, asked: str, found: re.Match[str]) -> str:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
     from kpimart.extract.landing import LandedBatch
-    from kpimart.publish.release import Release
+    from kpimart.publish.shelf import Release
 
 Tell = Callable[[str], None]
 """Called with a few words on what is being done, often."""
@@ -53,7 +53,7 @@ def silently(_: str) -> None:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What an extraction brought: the batches, now accepted, and the verdict that let them in (None if none was new)."""
+    """What an extraction brought: the batches, now accepted, and the verdict that let them in (None: none was new)."""
 
     batches: "tuple[LandedBatch, ...]"
     verdict: Verdict | None
@@ -154,7 +154,9 @@ def publish(
 ) -> "Release":
     """Make a release of a build (default: the last one) that passed its gate; raises GateRefused if it did not."""
     with writer_lock(settings.home):
-        return _publish(settings, _finished_build(settings, build_id), clock=clock, tell=tell, make_current=make_current)
+        return _publish(
+            settings, _finished_build(settings, build_id), clock=clock, tell=tell, make_current=make_current
+        )
 
 
 def rollback(settings: Settings, release_id: str | None = None) -> "Release":
@@ -305,7 +307,9 @@ def _ensure_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"create table if not exists {raw_table('files', name)} ({RAW_COLUMNS})")
 
 
-def _place_of(connection: duckdb.DuckDBPyConnection, started_at: datetime, as_of: datetime, *, is_past: bool) -> tuple[str, str]:
+def _place_of(
+    connection: duckdb.DuckDBPyConnection, started_at: datetime, as_of: datetime, *, is_past: bool
+) -> tuple[str, str]:
     """Name and file of a build, relative to home: the warehouse only moves forward, an earlier moment gets its own."""
     last = _scalar(
         connection,
@@ -354,7 +358,11 @@ def _prepare_scratch(settings: Settings, made: Build) -> Transformation:
                 """
             )
         seeds = connection.execute(
-            "select id, payload from raw.kpimart__seed qualify row_number() over (partition by id order by landed_at desc) = 1 and not is_deleted"
+            """
+            select id, payload
+            from raw.kpimart__seed
+            qualify row_number() over (partition by id order by landed_at desc) = 1 and not is_deleted
+            """
         ).fetchall()
     project = made.database.with_suffix(".project")
     _write_project(project, {name: json.loads(payload)["content"] for name, payload in seeds})

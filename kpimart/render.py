@@ -12,8 +12,20 @@ from kpimart.figures import Figure, Figures, Kpi
 UNDEFINED = "–"
 
 _WORDS = {
-    "en": {"company": "Company", "department": "Department", "manager": "Manager", "complete": "", "going on": "goes on"},
-    "ru": {"company": "Компания", "department": "Отдел", "manager": "Менеджер", "complete": "", "going on": "идёт"},
+    "en": {
+        "company": "Company",
+        "department": "Department",
+        "manager": "Manager",
+        "going on": "going on",
+        "before": "before",
+    },
+    "ru": {
+        "company": "Компания",
+        "department": "Отдел",
+        "manager": "Менеджер",
+        "going on": "идёт",
+        "before": "до этого",
+    },
 }
 
 
@@ -33,7 +45,7 @@ def value_text(value: Decimal | None, unit: str) -> str:
 
 
 def change_text(now: Decimal | None, before: Decimal | None, unit: str) -> str:
-    """The change with its sign and an arrow: points for rates, per cent for the rest; empty where there is none to tell."""
+    """The change with its sign and an arrow: points for rates, per cent for the rest; empty where there is none."""
     if now is None or before is None:
         return ""
     change = now - before
@@ -46,15 +58,21 @@ def change_text(now: Decimal | None, before: Decimal | None, unit: str) -> str:
 
 
 def figures_table(figures: Figures, level: str, language: str = "en") -> Table:
-    """One row an entity, two columns a KPI: its value, and the change on the period before."""
+    """One row an entity, one column a KPI: its value, and below it the change on the period before.
+
+    A period that is still going on is not compared with a whole one: below its value stands that of the period before.
+    """
     words = _WORDS[language]
-    state = "" if figures.period.is_complete else f", {words['going on']}"
-    table = Table(title=f"{figures.period.start} … {figures.period.end}{state}", title_justify="left", header_style="bold")
+    period = figures.period
+    title = f"{period.start} … {period.end}"
+    if not period.is_complete:
+        title += f", {words['going on']}"
+    table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column(words[level], no_wrap=True)
     for kpi in figures.kpis:
-        table.add_column(_heading(kpi, figures), justify="right", no_wrap=False)
+        table.add_column(_heading(kpi, figures), justify="right")
     for name, cells in _by_entity(figures):
-        table.add_row(name, *(_cell(cells.get(kpi.kpi_code), kpi) for kpi in figures.kpis))
+        table.add_row(name, *(_cell(cells.get(kpi.kpi_code), kpi, figures, words) for kpi in figures.kpis))
     return table
 
 
@@ -71,10 +89,14 @@ def rows_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Tabl
     table = Table(header_style="bold")
     listed = [list(row) for row in rows]
     for position, column in enumerate(columns):
-        is_number = bool(listed) and all(isinstance(row[position], int | Decimal) and not isinstance(row[position], bool) for row in listed)
+        is_number = bool(listed) and all(
+            isinstance(row[position], int | Decimal) and not isinstance(row[position], bool) for row in listed
+        )
         table.add_column(column, justify="right" if is_number else "left")
     for row in listed:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell) for cell in row))
+        table.add_row(
+            *(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell) for cell in row)
+        )
     return table
 
 
@@ -99,12 +121,14 @@ def _by_entity(figures: Figures) -> list[tuple[str, dict[str, Figure]]]:
     return list(entities.values())
 
 
-def _cell(figure: Figure | None, kpi: Kpi) -> RenderableType:
+def _cell(figure: Figure | None, kpi: Kpi, figures: Figures, words: dict[str, str]) -> RenderableType:
     if figure is None:
         return UNDEFINED
+    value = Text(value_text(figure.value, figure.unit), justify="right")
+    if not figures.period.is_complete:
+        before = f"{words['before']} {value_text(figure.value_before, figure.unit)}"
+        return Group(value, Text(before, style="dim", justify="right"))
     change = change_text(figure.value, figure.value_before, figure.unit)
-    if not change:
-        return value_text(figure.value, figure.unit)
     is_good = change.startswith("▲") == (kpi.better == "higher")
-    style = "dim" if change.startswith("→") else "green" if is_good else "red"
-    return Group(Text(value_text(figure.value, figure.unit), justify="right"), Text(change, style=style, justify="right"))
+    style = "dim" if not change or change.startswith("→") else "green" if is_good else "red"
+    return Group(value, Text(change, style=style, justify="right")) if change else value

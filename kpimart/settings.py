@@ -138,7 +138,12 @@ class Settings(BaseSettings):
     """All settings of one company's pipeline. Frozen; made once, at the edge, by `load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="KPIMART_", env_nested_delimiter="__", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="KPIMART_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     config: Path | None = None

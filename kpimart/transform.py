@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kpimart.errors import BuildFailed
 from kpimart.paths import DBT_PROJECT
@@ -37,9 +37,9 @@ class Transformation:
 def parse_dbt(transformation: Transformation) -> "Manifest":
     """Read the project, for `run_dbt` to take; it needs no database. Raises BuildFailed if it cannot be read."""
     result = _invoke(_runner(), transformation, ["parse"])
-    if not isinstance(result.result, _manifest_type()):
+    if not result.success:
         raise BuildFailed(f"dbt cannot read the project: {result.exception}") from result.exception
-    return result.result
+    return cast("Manifest", result.result)
 
 
 def run_dbt(transformation: Transformation, tell: Tell, manifest: "Manifest | None" = None) -> int:
@@ -56,12 +56,6 @@ def run_dbt(transformation: Transformation, tell: Tell, manifest: "Manifest | No
     if failed:
         raise BuildFailed("\n".join(_explain(outcome, transformation.database) for outcome in failed))
     return len(outcomes)
-
-
-def _manifest_type() -> type:
-    from dbt.contracts.graph.manifest import Manifest
-
-    return Manifest
 
 
 def _silently(_: str, __: float) -> None:
@@ -121,6 +115,11 @@ def _explain(outcome: Any, database: Path) -> str:
     with open_database(database) as connection:
         found = connection.execute(f"select * from ({outcome.node.compiled_code}) limit {SHOWN_ROWS}")
         columns = [column[0] for column in found.description]
-        rows = [", ".join(f"{column}={value}" for column, value in zip(columns, row, strict=True)) for row in found.fetchall()]
+        rows = [
+            ", ".join(f"{column}={value}" for column, value in zip(columns, row, strict=True))
+            for row in found.fetchall()
+        ]
     about = f": {outcome.node.description}" if outcome.node.description else ""
-    return "\n".join([f"test {name} found {outcome.failures} rows that must not be{about}", *(f"  {row}" for row in rows)])
+    return "\n".join(
+        [f"test {name} found {outcome.failures} rows that must not be{about}", *(f"  {row}" for row in rows)]
+    )

@@ -114,7 +114,9 @@ def storage_errors(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
-        raise StorageFailed(f"{doing}: {what} ({error.filename or 'no file named'}); make room or grant the right, then rerun") from error
+        raise StorageFailed(
+            f"{doing}: {what} ({error.filename or 'no file named'}); make room or grant the right, then rerun"
+        ) from error
     except duckdb.IOException as error:
         if "Conflicting lock" in str(error):
             raise WarehouseBusy(f"{doing}: another process holds the file: {error}") from error

@@ -15,8 +15,8 @@ from typing import Literal
 import duckdb
 import orjson
 
-from kpimart.errors import SettingsError, StorageFailed
 from kpimart.clock import Clock
+from kpimart.errors import SettingsError, StorageFailed
 from kpimart.extract.packages import OBJECT_TABLE, QUARANTINE_TABLE, Package, complete_packages
 from kpimart.extract.records import Extent, ObjectRead, Record, batch_of
 from kpimart.settings import Settings

@@ -18,8 +18,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kpimart.errors import KpiMartError, SettingsError, WarehouseBusy
 from kpimart.clock import Clock
+from kpimart.errors import KpiMartError, SettingsError, WarehouseBusy
 from kpimart.extract.files import open_files
 from kpimart.extract.records import Batch, ObjectRead, Progress, object_table
 from kpimart.settings import Settings

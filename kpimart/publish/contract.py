@@ -66,7 +66,11 @@ KPI_VALUE = Table(
         Column("numerator", PART, "Above the line, where the formula is a quotient.", nullable=True),
         Column("denominator", PART, "Below the line, where the formula is a quotient.", nullable=True),
         Column("value", VALUE, "The figure; empty where it is undefined, which is not zero.", nullable=True),
-        Column("unit", VARCHAR, "count, ratio (0 to 1), days, the code of the base currency (EUR), or that per day (EUR_per_day)."),
+        Column(
+            "unit",
+            VARCHAR,
+            "count, ratio (0 to 1), days, the code of the base currency (EUR), or that per day (EUR_per_day).",
+        ),
         Column("sample_size", BIGINT, "How many deals, leads or customers the figure rests on."),
     ),
     totals="""

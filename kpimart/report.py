@@ -1,0 +1,149 @@
+"""What a person wants to see at the end of a command: what was read, built and judged, and where the result lies."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from rich.console import RenderableType
+
+from kpimart import figures, render
+from kpimart.pipeline import Extraction, Run
+from kpimart.publish.shelf import Release
+from kpimart.quality.verdict import Outcome
+from kpimart.settings import Settings
+from kpimart.status import LastBatch, LastBuild, Status
+
+OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "errored")
+
+
+def of_run(settings: Settings, done: Run, kpi_codes: Sequence[str]) -> Iterator[RenderableType]:
+    """A whole run: what was read, the few KPIs of its last month beside the one before, and how to look at more."""
+    yield from of_batches(done.extraction)
+    judged = (
+        f"{boundary}: {counts['passed']} passed, {counts['failed']} warned"
+        for boundary, counts in gate_counts(done).items()
+    )
+    yield render.facts(
+        [
+            ("built", f"{done.build.build_id}, figures as of {_local(settings, done.build.as_of)}"),
+            ("judged", "; ".join(judged)),
+            ("took", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in done.steps.items())),
+        ]
+    )
+    month = figures.latest_month(done.release.database)
+    for level in ("company", "department"):
+        yield ""
+        found = figures.read_figures(done.release.database, level=level, period=month, kpi_codes=kpi_codes)
+        yield render.figures_table(found, level)
+    yield ""
+    yield of_release(done.release)
+
+
+def of_batches(extraction: Extraction) -> Iterator[RenderableType]:
+    """A table a batch, with a row an object."""
+    for batch in extraction.batches:
+        yield f"read {batch.batch_id}"
+        yield render.rows_table(
+            ("object", "rows read", "new versions", "vanished", "quarantined"),
+            [
+                (read.object_name, read.rows_read, read.versions_stored, read.rows_vanished, read.rows_quarantined)
+                for read in batch.objects
+            ],
+        )
+
+
+def of_release(release: Release) -> str:
+    """Where a release lies and how to look at it."""
+    if not release.is_current:
+        return (
+            f"release {release.release_id} lies in {release.database}\n"
+            "what is served stays, as its figures are of a later moment; "
+            f"to serve this one:  kpimart rollback {release.release_id}"
+        )
+    served = release.folder.parent.parent / release.database.name
+    return (
+        f"release {release.release_id} is served: {served}\n"
+        f"look at it:  kpimart kpi --by manager --period quarter\n"
+        f'             duckdb -readonly {served} "select * from reporting.kpi_company_month"'
+    )
+
+
+def of_releases(settings: Settings, releases: Sequence[Release]) -> Iterator[RenderableType]:
+    """A row a release."""
+    if not releases:
+        yield f"{settings.home} has no releases yet: kpimart run"
+        return
+    yield render.rows_table(
+        ("release", "figures as of", "known at", "published", "served"),
+        [
+            (
+                release.release_id,
+                _local(settings, release.as_of),
+                _local(settings, release.known_at),
+                _local(settings, release.published_at),
+                "yes" if release.is_current else "",
+            )
+            for release in releases
+        ],
+    )
+
+
+def of_status(settings: Settings, status: Status) -> Iterator[RenderableType]:
+    """Is it fresh, is it right, how did the last runs end."""
+    if status.release is None or status.age is None or status.gate is None:
+        yield f"{settings.home} serves nothing yet: kpimart run"
+    else:
+        judged = status.gate.reporting
+        yield render.facts(
+            [
+                ("release", status.release.release_id),
+                ("figures as of", f"{_local(settings, status.release.as_of)}, {_age(status.age)} ago"),
+                ("known at", _local(settings, status.release.known_at)),
+                ("gate", f"{judged.passed} passed, {judged.failed} failed, {judged.errored} errored"),
+            ]
+        )
+    if status.busy:
+        yield status.busy
+    if status.builds:
+        yield render.rows_table(
+            ("build", "as of", "ended", "gate"), [_build_row(settings, build) for build in status.builds]
+        )
+    if status.batches:
+        yield render.rows_table(
+            ("batch", "landed", "rows read", "new versions", "quarantined", "verdict"),
+            [_batch_row(settings, batch) for batch in status.batches],
+        )
+
+
+def gate_counts(done: Run) -> dict[str, dict[str, int]]:
+    """Boundary → outcome → how many expectations; no raw boundary when nothing new was landed."""
+    verdicts = {"raw": done.extraction.verdict, "reporting": done.verdict}
+    return {
+        boundary: {outcome: verdict.count(outcome) for outcome in OUTCOMES}
+        for boundary, verdict in verdicts.items()
+        if verdict
+    }
+
+
+def _build_row(settings: Settings, build: LastBuild) -> tuple[str, ...]:
+    ended = _local(settings, build.finished_at) if build.finished_at else "broke off"
+    judged = "not judged" if build.failed is None else "passed" if build.failed == 0 else f"{build.failed} not passed"
+    return build.build_id, _local(settings, build.as_of), ended, judged
+
+
+def _batch_row(settings: Settings, batch: LastBatch) -> tuple[object, ...]:
+    return (
+        batch.batch_id,
+        _local(settings, batch.landed_at),
+        batch.rows_read,
+        batch.versions_stored,
+        batch.rows_quarantined,
+        batch.verdict or "not judged",
+    )
+
+
+def _local(settings: Settings, moment: datetime) -> str:
+    return f"{moment.astimezone(settings.zone):%Y-%m-%d %H:%M %Z}"
+
+
+def _age(age: timedelta) -> str:
+    return f"{age.days:,} days" if age.days else f"{age.seconds // 3600} h {age.seconds % 3600 // 60} min"
