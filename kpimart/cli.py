@@ -10,7 +10,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import click
 import typer
 from rich.console import RenderableType
 
@@ -44,18 +43,10 @@ BuildId = Annotated[str | None, typer.Argument(help="The build.", show_default="
 def main() -> None:
     """Run the command line; every expected failure ends in its message and its exit code."""
     try:
-        app(standalone_mode=False)
+        app()
     except KpiMartError as error:
         print(f"kpimart: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(SettingsError.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("kpimart: interrupted; the next run takes up what is complete", file=sys.stderr)
-        sys.exit(130)
 
 
 @app.command()
