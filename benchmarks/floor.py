@@ -47,7 +47,8 @@ from (
     union all
     select 'manager', manager_id, null, manager_id, sales_agent from team
     union all
-    select 'manager_in_department', manager_id || '|files:' || head, 'files:' || head, manager_id, sales_agent
+    select 'manager_in_department', manager_id || '|files:' || head, 'files:' || head, manager_id,
+        sales_agent || ', ' || head
     from team
 );
 
@@ -251,13 +252,13 @@ left join open_cell using (period_id, entity_id);
 # code, unit, does it exist by day, value or numerator, denominator, sample. The export has no leads and no expected
 # close dates.
 KPIS = (
-    ("won_amount", "currency", True, "won_amount", "", "won_deals"),
+    ("won_amount", "USD", True, "won_amount", "", "won_deals"),
     ("won_deals", "count", True, "won_deals", "", "won_deals"),
     ("lost_deals", "count", True, "lost_deals", "", "lost_deals"),
     ("closed_deals", "count", True, "closed_deals", "", "closed_deals"),
-    ("avg_won_amount", "currency", True, "won_amount", "won_deals", "won_deals"),
+    ("avg_won_amount", "USD", True, "won_amount", "won_deals", "won_deals"),
     ("created_deals", "count", True, "created_deals", "", "created_deals"),
-    ("created_amount", "currency", True, "created_amount", "", "created_deals"),
+    ("created_amount", "USD", True, "created_amount", "", "created_deals"),
     ("win_rate", "ratio", True, "won_deals", "closed_deals", "closed_deals"),
     ("win_rate_value", "ratio", False, "won_amount", "won_amount + lost_amount", "closed_deals"),
     ("win_rate_cohort_90d", "ratio", False, "won_within_90d", "created_deals", "created_deals"),
@@ -267,17 +268,17 @@ KPIS = (
     ("sales_cycle_days_median", "days", False, "cycle_days_median", "", "deals_with_cycle"),
     (
         "sales_velocity",
-        "currency_per_day",
+        "USD_per_day",
         False,
         "open_deals * won_amount * won_deals",
         "closed_deals * cycle_days",
         "closed_deals",
     ),
     ("open_deals", "count", False, "open_deals", "", "open_deals"),
-    ("open_amount", "currency", False, "open_amount", "", "open_deals"),
-    ("weighted_open_amount", "currency", False, "weighted_open_amount", "", "open_deals"),
+    ("open_amount", "USD", False, "open_amount", "", "open_deals"),
+    ("weighted_open_amount", "USD", False, "weighted_open_amount", "", "open_deals"),
     ("stale_open_share", "ratio", False, "stale_deals", "open_deals", "open_deals"),
-    ("slipped_amount", "currency", True, "0", "", "0"),
+    ("slipped_amount", "USD", True, "0", "", "0"),
     ("data_completeness", "ratio", False, "filled_columns", "3 * open_deals", "open_deals"),
     ("new_customers", "count", True, "new_customers", "", "new_customers"),
     ("repeat_deals", "count", True, "repeat_deals", "", "repeat_deals"),

@@ -113,11 +113,11 @@ def check_floor(floor_file: Path, published: Path) -> None:
 
 
 def machine() -> str:
-    """The machine in one line: processor, cores that may be used, memory, Python, DuckDB."""
+    """The machine in one line: processor, cores that may be used, memory, how busy it is already, Python, DuckDB."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return (
-        f"{processor()}, {cores} cores, {memory:.1f} GiB, {platform.system()}, "
+        f"{processor()}, {cores} cores, {memory:.1f} GiB, load {os.getloadavg()[0]:.1f}, {platform.system()}, "
         f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
     )
 

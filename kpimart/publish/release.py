@@ -66,7 +66,7 @@ def publish(
             _require_same(shelf, build)
         else:
             _make(build, home, shelf, clock(), tell)
-        if make_current or not shelf.is_outdated(build.as_of):
+        if make_current or not shelf.is_outdated(build.as_of, build.known_at):
             put_in_place(shelf.folder(build.build_id) / REPORTING_FILE, shelf.served)
         return Shelf(home).release(build.build_id)
 

@@ -79,14 +79,13 @@ class Shelf:
         digest = sha256(self.served) if alike else ""
         return next((release_id for release_id in alike if records[release_id].sha256 == digest), None)
 
-    def is_outdated(self, as_of: datetime) -> bool:
-        """Whether figures as of a moment would take what is served back in time."""
+    def is_outdated(self, as_of: datetime, known_at: datetime) -> bool:
+        """Whether figures of these two moments would take what is served back in time, or in knowledge."""
         if not self.served.exists():
             return False
-        if self.served_id in self.manifests:
-            return as_of < self.manifests[self.served_id].as_of
-        # What is served cannot say what moment it speaks of; no sound release may be overtaken by an earlier one.
-        return any(as_of < manifest.as_of for manifest in self.manifests.values())
+        # If what is served cannot say what moment it speaks of, no sound release may be overtaken by an earlier one.
+        rivals = [self.manifests[self.served_id]] if self.served_id in self.manifests else self.manifests.values()
+        return any(as_of < rival.as_of or known_at < rival.known_at for rival in rivals)
 
     def release(self, release_id: str) -> Release:
         """A sound release; raises ReleaseDamaged and ReleaseNotFound."""
@@ -109,7 +108,7 @@ class Shelf:
         )
 
     def one_before(self) -> str:
-        """The release before the served one: of those published earlier, the one with the latest `as_of`.
+        """The release before the served one: of those published earlier, the one with the latest `as_of` and knowledge.
 
         So a night that was backfilled in between is not taken for yesterday. When the served file is no sound
         release, the latest of all that are. Raises ReleaseNotFound.
@@ -117,7 +116,7 @@ class Shelf:
         served = self.manifests.get(self.served_id or "")
         earlier = [one for one in self.manifests.values() if served is None or one.sequence < served.sequence]
         if earlier:
-            return max(earlier, key=lambda manifest: (manifest.as_of, manifest.sequence)).release_id
+            return max(earlier, key=lambda manifest: (manifest.as_of, manifest.known_at, manifest.sequence)).release_id
         if served:
             raise ReleaseNotFound(f"release {served.release_id} is the first; there is none before it to go back to")
         raise ReleaseNotFound(f"there is no sound release in {self.place}; kpimart run makes one")

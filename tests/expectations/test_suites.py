@@ -86,7 +86,7 @@ entities as (
 
 select kpi_code, period_grain, period_start, period_end, is_complete, entity_level, entity_key, entity_name,
     case unit when 'ratio' then 0.5 when 'days' then 52 else 100.01 * managers end::decimal(28,8) as value,
-    unit, managers::bigint as sample_size
+    replace(unit, 'currency', 'EUR') as unit, managers::bigint as sample_size
 from core.dim_period, seeds.kpi_catalogue, entities;
 
 create table core.fct_deal as
@@ -94,7 +94,7 @@ select 'files:' || i as deal_id, 'files:m' || i % 10 as manager_id, 'won' as out
     timestamptz '2017-11-01 12:00:00+00' as created_at, timestamptz '2017-12-01 12:00:00+00' as closed_at
 from range(100) as rows (i);
 
-create table core.fct_deal_event as
+create table kpi.kpi_counted_event as
 select 'files:e' || i as deal_event_id, 'won' as event_type, 1 as sign, date '2017-12-01' as occurred_on
 from range(100) as rows (i);
 """
@@ -134,8 +134,8 @@ update core.fct_deal set outcome = 'maybe' where deal_id = 'files:1';
 update core.fct_deal set amount = -1, closed_at = null where deal_id = 'files:2';
 update core.fct_deal set closed_at = '2017-10-31' where deal_id = 'files:3';
 
-update core.fct_deal_event set occurred_on = '2017-11-28';
-update core.fct_deal_event set event_type = 'dreamt', sign = 2, occurred_on = '1017-12-01'
+update kpi.kpi_counted_event set occurred_on = '2017-11-28';
+update kpi.kpi_counted_event set event_type = 'dreamt', sign = 2, occurred_on = '1017-12-01'
 where deal_event_id = 'files:e1';
 """
 

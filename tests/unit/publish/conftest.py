@@ -93,10 +93,10 @@ select
     'files:north' as department_id, 'default' as pipeline_id, 'Won' as stage_id, 'won' as outcome, 'GTX' as product,
     null::varchar as lead_source, (number * 10.05)::decimal(18, 2) as amount, 'USD' as currency_code,
     (number * 10.05)::decimal(18, 2) as native_amount, timestamptz '2026-11-02 09:00:00+00' as created_at,
-    timestamptz '2026-11-17 18:00:00+00' as closed_at, null::date as expected_close_on, false as is_deleted
+    timestamptz '2026-11-17 18:00:00+00' as closed_at, null::date as expected_close_on
 from range(9, 0, -1) as numbers (number);
 
-create table core.fct_deal_event as
+create table kpi.kpi_counted_event as
 select
     deal_id || '|won|1' as deal_event_id, deal_id, 'won' as event_type, 1::integer as sign, closed_at as occurred_at,
     date '2026-11-17' as occurred_on, closed_at as recorded_at, manager_id, department_id, account_id, amount
