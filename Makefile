@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(if $(PYTHON),-$(subst /,_,$(PYTHON)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-full lint lint-python lint-types lint-sql lint-yaml bench clean
+.PHONY: help setup run test test-full lint lint-python lint-types lint-sql lint-yaml docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ lint-sql: setup
 
 lint-yaml: setup
 	$(BIN)/yamllint --strict .
+
+docs: setup ## Write the pages of docs/reference/ anew from what they describe
+	$(BIN)/python -m kpimart.reference
 
 bench: setup ## Measure the run against the floor, and each of its steps
 	$(BIN)/python -m benchmarks

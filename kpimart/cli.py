@@ -17,6 +17,7 @@ from kpimart import figures, pipeline, render, report
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, SettingsError
 from kpimart.settings import Settings, load_settings
+from kpimart.warehouse import storage_errors
 
 app = typer.Typer(
     help="Sales KPIs from a CRM: extracted, modelled, judged, published.",
@@ -234,7 +235,8 @@ def demo_export(folder: Annotated[Path, typer.Argument(help="Where to write the 
     """Write the demo company's CRM as an export in NDJSON."""
     from kpimart.demo import export
 
-    export(folder)
+    with storage_errors(f"writing the demo company into {folder}"):
+        export(folder)
     _print(f"the demo company's export lies in {folder}")
 
 
@@ -261,7 +263,8 @@ def _progress() -> Iterator[Callable[[str], None]]:
 def _print(*told: RenderableType) -> None:
     console = render.console()
     for part in told:
-        console.print(part)
+        # A command that is to be copied stays on its line.
+        console.print(part, soft_wrap=isinstance(part, str))
 
 
 def _print_json(content: Any) -> None:

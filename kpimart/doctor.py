@@ -1,7 +1,6 @@
 """Looks at everything that a run needs, before it is needed at night, and says what is missing."""
 
 import importlib.metadata
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -54,7 +53,7 @@ def _checked(name: str, check: Callable[[], Check | str]) -> Check:
         found = check()
     except WarehouseBusy as busy:
         return Check(name, "warning", str(busy))
-    except KpiMartError as error:
+    except (KpiMartError, OSError, importlib.metadata.PackageNotFoundError) as error:
         return Check(name, "failed", str(error))
     return found if isinstance(found, Check) else Check(name, "ok", found)
 
@@ -88,8 +87,6 @@ def _project() -> Check | str:
 def _home(home: Path) -> Check | str:
     with writer_lock(home):
         free = shutil.disk_usage(home).free
-    if not os.access(home, os.W_OK):
-        return Check("home", "failed", f"{home} cannot be written; grant the right or set KPIMART_HOME")
     if free < NEEDED_FREE_BYTES:
         return Check("home", "warning", f"{home}: {free / 1e9:.1f} GB free; make room before the disk is full")
     return f"{home}: {free / 1e9:,.1f} GB free"
@@ -98,7 +95,7 @@ def _home(home: Path) -> Check | str:
 def _warehouse(home: Path) -> Check | str:
     if not (home / WAREHOUSE_FILE).exists():
         return Check("warehouse", "ok", "not there yet; the first run makes it")
-    with open_warehouse(home) as connection:
+    with writer_lock(home), open_warehouse(home) as connection:
         rows = connection.execute(
             """
             select
@@ -111,16 +108,18 @@ def _warehouse(home: Path) -> Check | str:
     return f"{batches:,} batches, {held:,} of them held; {quarantined:,} records in quarantine"
 
 
-def _source(settings: Settings, source: str, files: Path | None) -> str:
+def _source(settings: Settings, source: str, files: Path | None) -> Check | str:
     from kpimart.extract.packages import SOURCES
     from kpimart.extract.records import ObjectRead
 
-    rows = quarantined = 0
-    for read in SOURCES[source](settings, files, extracted_at=utc_now()):
-        if isinstance(read, ObjectRead):
-            rows += read.rows_read
-            quarantined += read.rows_quarantined
-    return f"{rows:,} rows can be read, {quarantined:,} would go to quarantine"
+    limit = settings.thresholds.max_quarantined_share
+    reads = [each for each in SOURCES[source](settings, files, extracted_at=utc_now()) if isinstance(each, ObjectRead)]
+    rows, quarantined = sum(read.rows_read for read in reads), sum(read.rows_quarantined for read in reads)
+    found = f"{rows:,} rows can be read, {quarantined:,} would go to quarantine"
+    too_many = [read.object_name for read in reads if read.rows_quarantined > limit * read.rows_read]
+    if too_many:
+        found += f", of {', '.join(too_many)} more than thresholds.max_quarantined_share = {limit:.1%} lets pass"
+    return Check(f"source {source}", "failed", found) if too_many else found
 
 
 def _release(home: Path) -> Check | str:

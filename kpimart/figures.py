@@ -155,7 +155,9 @@ def _period(connection: duckdb.DuckDBPyConnection, asked: str) -> Period:
         first, last = connection.execute(
             f"select min(period_start), max(period_start) from dim_period where period_grain = '{grain}'"
         ).fetchall()[0]
-        raise SettingsError(f"period {asked}: the release has no such {grain}; it has those from {first} to {last}")
+        missing = f"complete {grain} yet" if asked in GRAINS else f"such {grain}"
+        there = f"it has those from {first} to {last}" if first else "it has none at all"
+        raise SettingsError(f"period {asked}: the release has no {missing}; {there}")
     return Period(*row)
 
 

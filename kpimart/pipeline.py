@@ -30,6 +30,7 @@ from kpimart.transform import Transformation, parse_dbt, run_dbt
 from kpimart.warehouse import (
     RAW_COLUMNS,
     WAREHOUSE_FILE,
+    literal,
     open_database,
     open_warehouse,
     raw_table,
@@ -53,10 +54,14 @@ def silently(_: str) -> None:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What an extraction brought: the batches, now accepted, and the verdict that let them in (None: none was new)."""
+    """What an extraction brought: the batches, now accepted, and the verdict that let them in (None: none was new).
+
+    quarantined: records that were set aside, a few of each reason, a line of words each.
+    """
 
     batches: "tuple[LandedBatch, ...]"
     verdict: Verdict | None
+    quarantined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,9 @@ def validate(
 ) -> Verdict:
     """Let the reporting gate judge a build (default: the last one); raises GateRefused with what it found."""
     with writer_lock(settings.home), Judge() as judge:
-        return _validate(settings, _finished_build(settings, build_id), judge, clock=clock, tell=tell)
+        made = _finished_build(settings, build_id)
+        _require_there(settings, made)
+        return _validate(settings, made, judge, clock=clock, tell=tell)
 
 
 def publish(
@@ -153,10 +160,14 @@ def publish(
     tell: Tell = silently,
 ) -> "Release":
     """Make a release of a build (default: the last one) that passed its gate; raises GateRefused if it did not."""
+    from kpimart.publish.shelf import Shelf
+
     with writer_lock(settings.home):
-        return _publish(
-            settings, _finished_build(settings, build_id), clock=clock, tell=tell, make_current=make_current
-        )
+        made = _finished_build(settings, build_id)
+        # What is published already is not taken from the database again.
+        if not Shelf(settings.home).folder(made.build_id).exists():
+            _require_there(settings, made)
+        return _publish(settings, made, clock=clock, tell=tell, make_current=make_current)
 
 
 def rollback(settings: Settings, release_id: str | None = None) -> "Release":
@@ -200,9 +211,10 @@ def _judge_landed(
         for batch_id in pending:
             record(connection, batch_id, verdict, clock)
         pass_verdict(connection, pending, "accepted" if verdict.is_open else "held", reason, clock)
+        quarantined = _quarantined(connection, pending)
     if reason:
-        raise GateRefused(f"{reason}\n{_quarantined(settings, pending)}".rstrip())
-    return Extraction(tuple(landed), verdict)
+        raise GateRefused("\n".join([reason, *(f"  {line}" for line in quarantined)]))
+    return Extraction(tuple(landed), verdict, quarantined)
 
 
 def _build(
@@ -220,7 +232,9 @@ def _build(
     with open_warehouse(settings.home) as connection:
         if known_at is None:
             record_decisions(connection, settings, SEEDS, clock)
-        known_by = known_at or max(clock(), started_at)
+        # A clock that jumped back must not hide what was accepted before it did.
+        last_verdict = _scalar(connection, "select max(judged_at) from ops.batch_verdict")
+        known_by = known_at or max(filter(None, (clock(), last_verdict)))
         _require_known(connection, known_by)
         _ensure_raw_tables(connection)
         moment = as_of or (settings.moment(settings.as_of) if settings.as_of else known_by)
@@ -264,39 +278,43 @@ def _publish(settings: Settings, made: Build, *, clock: Clock, tell: Tell, make_
     return release
 
 
-def _quarantined(settings: Settings, batch_ids: list[str]) -> str:
-    """What was set aside in some batches, a few of each reason, for a message."""
-    with open_warehouse(settings.home) as connection:
-        rows = connection.execute(
-            """
-            select object, place, reason
-            from ops.quarantine
-            where list_contains(?, batch_id)
-            qualify row_number() over (partition by object, split_part(reason, ':', 1) order by place) <= 3
-            order by object, place
-            limit 12
-            """,
-            [batch_ids],
-        ).fetchall()
-    return "\n".join(f"  {name}, {place}: {reason}" for name, place, reason in rows)
+def _quarantined(connection: duckdb.DuckDBPyConnection, batch_ids: list[str]) -> tuple[str, ...]:
+    """What was set aside in some batches, a few of each reason, in the order of the rows, for a message."""
+    rows = connection.execute(
+        """
+        select object, place, reason
+        from ops.quarantine
+        where list_contains(?, batch_id)
+        qualify
+            row_number() over (partition by object, split_part(reason, ':', 1) order by length(place), place) <= 3
+        order by object, length(place), place
+        limit 12
+        """,
+        [batch_ids],
+    ).fetchall()
+    return tuple(f"{name}, {place}: {reason}" for name, place, reason in rows)
 
 
 def _require_known(connection: duckdb.DuckDBPyConnection, known_at: datetime) -> None:
-    """Refuse a moment at which no data had been accepted, instead of building empty figures."""
-    first = _scalar(
-        connection,
+    """Refuse a moment at which no data, or no seeds, had been accepted, instead of building empty figures."""
+    data, seeds = connection.execute(
         """
-        select min(verdict.judged_at)
+        select
+            min(verdict.judged_at) filter (where batch.source <> 'kpimart'),
+            min(verdict.judged_at) filter (where batch.source = 'kpimart')
         from ops.batch_verdict as verdict
         inner join ops.batch as batch using (batch_id)
-        where verdict.verdict = 'accepted' and batch.source <> 'kpimart'
-        """,
-    )
-    if first is None:
+        where verdict.verdict = 'accepted'
+        """
+    ).fetchall()[0]
+    if data is None:
         raise SettingsError("nothing has been extracted yet; run kpimart extract first")
+    if seeds is None:
+        raise SettingsError("seeds are recorded by the first build without --known-at; run that one first")
+    first = max(data, seeds)
     if known_at < first:
         raise SettingsError(
-            f"nothing was known at {known_at:%Y-%m-%d %H:%M:%S %Z}: the first batch was accepted at "
+            f"nothing was known at {known_at:%Y-%m-%d %H:%M:%S %Z}: the first data and seeds were there at "
             f"{first:%Y-%m-%d %H:%M:%S %Z}; give a later --known-at"
         )
 
@@ -336,7 +354,7 @@ def _prepare_scratch(settings: Settings, made: Build) -> Transformation:
         made.database.parent.mkdir(parents=True, exist_ok=True)
         made.database.unlink(missing_ok=True)
     with open_database(made.database, read_only=False) as connection:
-        connection.execute(f"attach '{live}' as live (read_only)")
+        connection.execute(f"attach {literal(live)} as live (read_only)")
         connection.execute("create schema raw; create schema ops")
         connection.execute(
             f"""
@@ -376,7 +394,9 @@ def _write_project(project: Path, seeds: dict[str, str]) -> None:
     for path in DBT_PROJECT.iterdir():
         if path.name in ("dbt_project.yml", "macros", "models", "tests"):
             (project / path.name).symlink_to(path.resolve())
-    (project / "seeds" / "_seeds.yml").symlink_to(SEEDS / "_seeds.yml")
+    for path in SEEDS.glob("*.yml"):
+        if path.with_suffix(".csv").name in seeds:
+            (project / "seeds" / path.name).symlink_to(path.resolve())
     for name, content in seeds.items():
         (project / "seeds" / name).write_text(content, encoding="utf-8")
 
@@ -393,6 +413,25 @@ def _finished_build(settings: Settings, build_id: str | None) -> Build:
     if row[4] is None:
         raise BuildFailed(f"build {row[0]} did not finish; run kpimart build again")
     return Build(row[0], row[1], row[2], settings.home / row[3])
+
+
+def _require_there(settings: Settings, made: Build) -> None:
+    """Refuse a build in whose place there is another one by now, which would be judged or published under its name."""
+    with open_warehouse(settings.home) as connection:
+        later = connection.execute(
+            """
+            select later.build_id
+            from ops.build as build
+            inner join ops.build as later
+                on build.database_path = later.database_path and build.started_at < later.started_at
+            where build.build_id = ?
+            order by later.started_at desc
+            """,
+            [made.build_id],
+        ).fetchone()
+    if later or not made.database.exists():
+        why = f"build {later[0]} was made in its place" if later else f"{made.database} was removed"
+        raise BuildFailed(f"build {made.build_id} is not there any more: {why}; run kpimart build again")
 
 
 def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> Any:

@@ -10,6 +10,8 @@ from rich.text import Text
 from kpimart.figures import Figure, Figures, Kpi
 
 UNDEFINED = "–"
+# Wider than any table: nobody folds the lines of a log by hand.
+PIPE_WIDTH = 10_000
 
 _WORDS = {
     "en": {
@@ -35,26 +37,31 @@ def value_text(value: Decimal | None, unit: str) -> str:
         return UNDEFINED
     match unit:
         case "ratio":
-            return f"{value * 100:.1f} %"
+            return f"{value * 100:z,.1f} %"
         case "count":
-            return f"{value:,.0f}"
+            return f"{value:z,.0f}"
         case "days":
-            return f"{value:,.1f}"
+            return f"{value:z,.1f}"
         case _:
-            return f"{value:,.2f}"
+            return f"{value:z,.2f}"
 
 
 def change_text(now: Decimal | None, before: Decimal | None, unit: str) -> str:
-    """The change with its sign and an arrow: points for rates, per cent for the rest; empty where there is none."""
+    """The change with its sign and an arrow: points for rates, per cent for the rest; empty where there is none.
+
+    The arrow is that of the change as it is shown: what is rounded to nothing does not point anywhere.
+    """
     if now is None or before is None:
         return ""
     change = now - before
-    arrow = "→" if change == 0 else "▲" if change > 0 else "▼"
-    if unit == "ratio":
-        return f"{arrow} {change * 100:+.1f} pp"
-    if before == 0:
-        return arrow if change == 0 else f"{arrow} from 0"
-    return f"{arrow} {change / abs(before) * 100:+.1f} %"
+    if unit != "ratio" and before == 0:
+        return f"{_arrow(change)} from 0" if change else _arrow(change)
+    shown = round((change if unit == "ratio" else change / abs(before)) * 100, 1)
+    return f"{_arrow(shown)} {shown:+z,.1f} {'pp' if unit == 'ratio' else '%'}"
+
+
+def _arrow(change: Decimal) -> str:
+    return "→" if change == 0 else "▲" if change > 0 else "▼"
 
 
 def figures_table(figures: Figures, level: str, language: str = "en") -> Table:
@@ -102,9 +109,10 @@ def rows_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Tabl
 
 def console(*, to_stderr: bool = False) -> Console:
     """Where people read; a pipe gets plain text of the width that it needs."""
-    made = Console(stderr=to_stderr, highlight=False)
+    # Names are people's: `[North]` is a department and no markup, `:key:` an account and no picture.
+    made = Console(stderr=to_stderr, highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
-        made.width = 200
+        made.width = PIPE_WIDTH
     return made
 
 

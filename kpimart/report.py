@@ -39,7 +39,7 @@ def of_run(settings: Settings, done: Run, kpi_codes: Sequence[str]) -> Iterator[
 
 
 def of_batches(extraction: Extraction) -> Iterator[RenderableType]:
-    """A table a batch, with a row an object."""
+    """A table a batch, with a row an object; then which records were set aside, and why."""
     for batch in extraction.batches:
         yield f"read {batch.batch_id}"
         yield render.rows_table(
@@ -49,6 +49,9 @@ def of_batches(extraction: Extraction) -> Iterator[RenderableType]:
                 for read in batch.objects
             ],
         )
+    if extraction.quarantined:
+        yield "set aside, in no figure until corrected in the source (all of them are in ops.quarantine):"
+        yield from (f"  {line}" for line in extraction.quarantined)
 
 
 def of_release(release: Release) -> str:
@@ -56,8 +59,8 @@ def of_release(release: Release) -> str:
     if not release.is_current:
         return (
             f"release {release.release_id} lies in {release.database}\n"
-            "what is served stays, as its figures are of a later moment; "
-            f"to serve this one:  kpimart rollback {release.release_id}"
+            "what is served stays, as this one speaks of an earlier moment; "
+            f"to serve it:  kpimart rollback {release.release_id}"
         )
     served = release.folder.parent.parent / release.database.name
     return (
@@ -96,7 +99,7 @@ def of_status(settings: Settings, status: Status) -> Iterator[RenderableType]:
         yield render.facts(
             [
                 ("release", status.release.release_id),
-                ("figures as of", f"{_local(settings, status.release.as_of)}, {_age(status.age)} ago"),
+                ("figures as of", f"{_local(settings, status.release.as_of)}, {_age(status.age)}"),
                 ("known at", _local(settings, status.release.known_at)),
                 ("gate", f"{judged.passed} passed, {judged.failed} failed, {judged.errored} errored"),
             ]
@@ -146,4 +149,12 @@ def _local(settings: Settings, moment: datetime) -> str:
 
 
 def _age(age: timedelta) -> str:
-    return f"{age.days:,} days" if age.days else f"{age.seconds // 3600} h {age.seconds % 3600 // 60} min"
+    if age < timedelta(0):
+        return f"in {_length(-age)}"
+    return f"{_length(age)} ago"
+
+
+def _length(age: timedelta) -> str:
+    if age.days:
+        return f"{age.days:,} day{'' if age.days == 1 else 's'}"
+    return f"{age.seconds // 3600} h {age.seconds % 3600 // 60} min"

@@ -6,7 +6,6 @@ known neighbour, because a misspelt threshold that is silently ignored is worse 
 
 import codecs
 import difflib
-import os
 import tomllib
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
@@ -15,7 +14,14 @@ from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from kpimart.errors import SettingsError
 
@@ -129,9 +135,17 @@ class Definitions(_Strict):
     stale_after_days: Annotated[int, Field(gt=0)] = 30
 
 
-def _iso_day(value: Any) -> Any:
-    """A bare day stays a day, instead of becoming its midnight in UTC."""
-    return date.fromisoformat(value) if isinstance(value, str) and len(value) == len("2018-01-01") else value
+def _iso(value: Any) -> Any:
+    """A bare day stays a day, instead of becoming its midnight in UTC; a bare year is not seconds since 1970."""
+    try:
+        if isinstance(value, str):
+            return date.fromisoformat(value) if len(value) == len("2018-01-01") else datetime.fromisoformat(value)
+    except ValueError:
+        value = None
+    else:
+        if value is None or isinstance(value, date):
+            return value
+    raise ValueError("give a date or a time in ISO 8601, as 2018-01-01 or 2018-01-01T02:00")
 
 
 class Settings(BaseSettings):
@@ -152,7 +166,7 @@ class Settings(BaseSettings):
     time_zone: TimeZone = "UTC"
     base_currency: Currency = "USD"
     fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
-    as_of: Annotated[datetime | date | None, BeforeValidator(_iso_day)] = None
+    as_of: Annotated[datetime | date | None, BeforeValidator(_iso)] = None
     profile: str = "growth"
     thresholds: Thresholds = Thresholds()
     definitions: Definitions = Definitions()
@@ -176,9 +190,16 @@ class Settings(BaseSettings):
         return ZoneInfo(self.time_zone)
 
     def moment(self, value: date | datetime) -> datetime:
-        """The UTC moment of a date (its local midnight) or of a time (local, unless it names its offset)."""
+        """The UTC moment of a date (its local midnight) or of a time (local, unless it names its offset).
+
+        A time that the clock change leaves out is read by the offset before it: a day without a midnight begins with
+        the change. Raises SettingsError for one that is not in the years 1 to 9999 of UTC.
+        """
         local = value if isinstance(value, datetime) else datetime.combine(value, time.min)
-        return (local if local.tzinfo else local.replace(tzinfo=self.zone)).astimezone(UTC)
+        try:
+            return (local if local.tzinfo else local.replace(tzinfo=self.zone)).astimezone(UTC)
+        except OverflowError:
+            raise SettingsError(f"{value}: no calendar goes that far; give a date of this age") from None
 
     def decisions(self) -> dict[str, Any]:
         """What people decided and figures rest on, as JSON: the part of the settings that raw keeps in versions."""
@@ -191,21 +212,39 @@ def load_settings(config: Path | None = None, *, home: Path | None = None) -> Se
 
     Raises SettingsError that names the file, the key, what was expected and what was found.
     """
-    path = config or _configured_path()
+    variables = _variables()
+    path = config or _configured_path(variables)
     values = _read_toml(path) if path else {}
     _refuse_unknown_keys(path, values)
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path)) from error
+        raise SettingsError(_explain(error, path, variables)) from error
     chosen = {"config": path, **({"home": home} if home else {})}
     return settings.model_copy(update=chosen)
 
 
-def _configured_path() -> Path | None:
-    named = os.environ.get("KPIMART_CONFIG")
+def _variables() -> list[dict[str, Any]]:
+    """What the environment says by field, then what `.env` says; refuses a variable that is no setting."""
+    known = {f"KPIMART_{field.upper()}" for field in Settings.model_fields}
+    said = []
+    for where, source in (("environment", EnvSettingsSource), (".env", DotEnvSettingsSource)):
+        try:
+            found = source(Settings)
+            said.append(found())
+        except (OSError, ValueError) as error:
+            reason = f'{error}; a list or a table is written as JSON, such as ["files"]'
+            raise SettingsError(f"{where}: {reason if isinstance(error, UnreadableVariable) else error}") from error
+        for name in (name.upper() for name in found.env_vars):
+            if name.startswith("KPIMART_") and name.split("__")[0] not in known:
+                raise SettingsError(f"{where}: variable {name}: unknown{_nearest(name, known)}")
+    return said
+
+
+def _configured_path(variables: list[dict[str, Any]]) -> Path | None:
+    named = [said["config"] for said in variables if "config" in said]
     if named:
-        return Path(named)
+        return Path(named[0])
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
 
 
@@ -224,23 +263,31 @@ def _refuse_unknown_keys(path: Path | None, values: dict[str, Any]) -> None:
     known = Settings.model_fields.keys() - {"config"}
     for key in values.keys() - known:
         raise SettingsError(f"{path}: {key}: unknown key{_nearest(key, known)}")
-    variables = {f"KPIMART_{field.upper()}" for field in Settings.model_fields}
-    for name in os.environ:
-        if name.startswith("KPIMART_") and name.split("__")[0] not in variables:
-            raise SettingsError(f"environment variable {name}: unknown{_nearest(name, variables)}")
 
 
-def _explain(error: ValidationError, path: Path | None) -> str:
+def _explain(error: ValidationError, path: Path | None, variables: list[dict[str, Any]]) -> str:
     lines = []
     for problem in error.errors():
         place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
+        where = "environment or .env" if any(_holds(said, problem["loc"]) for said in variables) else path or "settings"
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{place}: unknown key{_nearest(str(problem['loc'][-1]), _keys_beside(problem['loc']))}")
+            told = f"unknown key{_nearest(str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
         else:
             found = "" if problem["type"] == "missing" else f"; found {problem['input']!r}"
-            lines.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}{found}")
-    where = path or "settings"
-    return "\n".join(f"{where}: {line}" for line in lines)
+            told = f"{problem['msg'].removeprefix('Value error, ')}{found}"
+        lines.append(f"{where}: {place}: {told}")
+    return "\n".join(lines)
+
+
+def _holds(said: Any, place: tuple[int | str, ...]) -> bool:
+    """Whether a value comes from a variable, so that nobody looks for it in the file."""
+    for part in place:
+        if not isinstance(said, dict):
+            return said is not None
+        if part not in said:
+            return False
+        said = said[part]
+    return True
 
 
 def _keys_beside(place: tuple[int | str, ...]) -> list[str]:

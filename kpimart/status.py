@@ -12,7 +12,7 @@ from kpimart.errors import WarehouseBusy
 from kpimart.publish.manifest import Gate, read_manifest
 from kpimart.publish.release import current
 from kpimart.publish.shelf import Release
-from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse
+from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, writer_lock
 
 SHOWN = 5
 
@@ -69,7 +69,8 @@ def _last(home: Path) -> tuple[list[Any], list[Any], str | None]:
     if not (home / WAREHOUSE_FILE).exists():
         return [], [], None
     try:
-        with open_warehouse(home) as connection:
+        # A run opens and closes the file several times; who looked in between would be in its way.
+        with writer_lock(home), open_warehouse(home) as connection:
             return _batches(connection), _builds(connection), None
     except WarehouseBusy as busy:
         return [], [], str(busy)

@@ -3,6 +3,8 @@
 One invocation builds everything: a process per model would pay dbt's start each time and fight over the one writer.
 """
 
+import errno
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from kpimart.errors import BuildFailed
+from kpimart.errors import BuildFailed, StorageFailed
 from kpimart.paths import DBT_PROJECT
 from kpimart.warehouse import open_database
 
@@ -46,16 +48,26 @@ def run_dbt(transformation: Transformation, tell: Tell, manifest: "Manifest | No
     """Build all seeds, models and tests; returns how many there were.
 
     manifest: what `parse_dbt` read of this project for this target, to save reading it again.
-    Raises BuildFailed that names what failed: a model with the database's words, a test with the rows that it found.
+    Raises BuildFailed that names what failed: a model with the database's words, a test with the rows that it found;
+    StorageFailed when the disk was full.
     """
     result = _invoke(_runner(tell, manifest), transformation, ["build", "--exclude-resource-type", "unit_test"])
     if result.exception is not None:
+        _refuse_full_disk(transformation, str(result.exception))
         raise BuildFailed(f"dbt could not start the build: {result.exception}") from result.exception
     outcomes: Any = result.result
     failed = [outcome for outcome in outcomes if outcome.status in ("error", "fail")]
     if failed:
+        for outcome in failed:
+            _refuse_full_disk(transformation, str(outcome.message), outcome.node.name)
         raise BuildFailed("\n".join(_explain(outcome, transformation.database) for outcome in failed))
     return len(outcomes)
+
+
+def _refuse_full_disk(transformation: Transformation, message: str, node: str = "all models") -> None:
+    """A full disk is told as one, by the first that met it; what failed after it says nothing of the models."""
+    if os.strerror(errno.ENOSPC) in message:
+        raise StorageFailed(f"building {node} in {transformation.database}: {message}; make room, then rerun")
 
 
 def _silently(_: str, __: float) -> None:
@@ -83,6 +95,8 @@ def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list
                 *arguments,
                 *("--project-dir", str(transformation.project), "--profiles-dir", str(DBT_PROJECT)),
                 *("--target", target, "--target-path", str(work_folder / target), "--log-path", str(work_folder)),
+                # What failed is told by whoever asked for the build; all the rest stands in the log file.
+                *("--log-level", "none", "--log-level-file", "debug"),
                 "--quiet",
                 "--no-use-colors",
                 "--no-write-json",
@@ -92,15 +106,19 @@ def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list
 
 @contextmanager
 def _environment(transformation: Transformation) -> Iterator[None]:
-    """Name the files to the profile, for as long as dbt runs."""
+    """Name the files to the profile, and hold the log's tongue about itself, for as long as dbt runs."""
     names = {"DBT_KPIMART_DATABASE": str(transformation.database.absolute())}
     if transformation.raw_database:
         names["DBT_KPIMART_RAW"] = str(transformation.raw_database.absolute())
     before = {name: os.environ.get(name) for name in names}
+    tells_errors_of_its_own = logging.raiseExceptions
     os.environ.update(names)
+    # A log file that cannot be written, for want of room, would be told in thousands of lines that hide the message.
+    logging.raiseExceptions = False
     try:
         yield
     finally:
+        logging.raiseExceptions = tells_errors_of_its_own
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

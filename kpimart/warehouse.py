@@ -117,25 +117,29 @@ def storage_errors(doing: str) -> Iterator[None]:
         raise StorageFailed(
             f"{doing}: {what} ({error.filename or 'no file named'}); make room or grant the right, then rerun"
         ) from error
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
         if "Conflicting lock" in str(error):
             raise WarehouseBusy(f"{doing}: another process holds the file: {error}") from error
-        raise StorageFailed(f"{doing}: {error}") from error
+        # A commit that cannot be written is a TransactionException. What does not fit into memory any more does not
+        # fit onto the disk either, onto which it would have been spilled.
+        is_storage = isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException)
+        if not is_storage and "Could not write file" not in str(error):
+            raise
+        raise StorageFailed(f"{doing}: {error}; look after the room and the rights there, then rerun") from error
 
 
 @contextmanager
 def writer_lock(home: Path, *, wait_seconds: float = 0) -> Iterator[None]:
     """Hold the one writer's place of `home`; raises WarehouseBusy when another run has it after `wait_seconds`."""
-    with storage_errors(f"opening {home}"):
+    with storage_errors(f"working in {home}"):
         home.mkdir(parents=True, exist_ok=True)
         lock = FileLock(home / "writer.lock", timeout=wait_seconds)
         holder = home / "writer.pid"
         try:
             lock.acquire()
         except Timeout:
-            pid = holder.read_text() if holder.exists() else "unknown"
             raise WarehouseBusy(
-                f"another run (process {pid}) is writing {home}; wait for it to end, or stop it, then rerun"
+                f"another run (process {_pid(holder)}) is writing {home}; wait for it to end, or stop it, then rerun"
             ) from None
         try:
             holder.write_text(str(os.getpid()))
@@ -143,6 +147,14 @@ def writer_lock(home: Path, *, wait_seconds: float = 0) -> Iterator[None]:
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+
+def _pid(holder: Path) -> str:
+    """Who has the writer's place; they may be just taking it, or leaving it."""
+    try:
+        return holder.read_text() or "unknown"
+    except FileNotFoundError:
+        return "unknown"
 
 
 @contextmanager
@@ -171,10 +183,10 @@ def create_database(path: Path, *, beside: Mapping[str, Path]) -> Iterator[duckd
     with storage_errors(f"writing {path}"):
         try:
             with open_memory() as connection:
-                connection.execute(f"set temp_directory = {_literal(spill)}")
-                connection.execute(f"attach {_literal(path)} as {NEW_DATABASE} (storage_version 'v1.0.0')")
+                connection.execute(f"set temp_directory = {literal(spill)}")
+                connection.execute(f"attach {literal(path)} as {NEW_DATABASE} (storage_version 'v1.0.0')")
                 for name, file in beside.items():
-                    connection.execute(f"attach {_literal(file)} as {name} (read_only)")
+                    connection.execute(f"attach {literal(file)} as {name} (read_only)")
                 connection.execute(f"use {NEW_DATABASE}")
                 yield connection
                 connection.execute("use memory")
@@ -197,5 +209,6 @@ def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnectio
     return connection
 
 
-def _literal(path: Path) -> str:
+def literal(path: Path) -> str:
+    """A path in SQL where no parameter can be bound, as in `attach`."""
     return "'" + str(path).replace("'", "''") + "'"

@@ -11,7 +11,10 @@
         coalesce(version.updated_at, version.extracted_at) as effective_at,
         verdict.judged_at as recorded_at,
         row_number() over version_order as version_number,
-        lead(verdict.judged_at) over version_order as superseded_at,
+        -- a version that arrives late supersedes nothing that is already past
+        min(verdict.judged_at) over (
+            version_order rows between 1 following and unbounded following
+        ) as superseded_at,
         lead(version.id) over version_order is null as is_latest
     from {{ source('raw', crm ~ '__' ~ object) }} as version
     inner join {{ source('ops', 'batch_verdict') }} as verdict

@@ -31,12 +31,13 @@ OBJECT_TABLE = "package_object"
 Source = Callable[..., Iterator[Batch | ObjectRead]]
 SOURCES: dict[str, Source] = {"files": open_files}
 
-# dlt reads these from the environment. Without them it reports usage to its makers, swallows Ctrl-C, and, finding
-# Airflow installed, imports all of it and asks its database for secrets: five seconds.
+# dlt reads these from the environment. Without them it reports usage to its makers, swallows Ctrl-C, writes a page of
+# traceback for each attempt at what is raised in the end anyway, and, finding Airflow installed, imports all of it and
+# asks its database for secrets: five seconds.
 DLT_ENVIRONMENT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__INTERCEPT_SIGNALS": "false",
-    "RUNTIME__LOG_LEVEL": "ERROR",
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
     "PROVIDERS__ENABLE_AIRFLOW_SECRETS": "false",
 }
 

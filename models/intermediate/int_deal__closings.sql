@@ -66,7 +66,7 @@ with_end as (
         on
             closings.deal_id = next_step.deal_id
             and closings.knowledge_number = next_step.knowledge_number
-            and closings.outcome_number + 1 = next_step.outcome_number
+            and closings.outcome_number = next_step.outcome_number - 1
             and next_step.outcome is distinct from next_step.outcome_before
 
 ),
@@ -79,9 +79,9 @@ amounts as (
         known.version_order,
         known.currency_code,
         known.native_amount,
-        known.manager_id as manager_id_of_version,
-        known.effective_at,
+        greatest(with_end.closed_at, known.effective_at) as effective_at,
         row_number() over version_sequence as amount_order,
+        lag(known.currency_code) over version_sequence as currency_code_before,
         lag(known.native_amount) over version_sequence as native_amount_before
     from with_end
     inner join known
@@ -90,7 +90,7 @@ amounts as (
             and with_end.knowledge_number = known.knowledge_number
             and (
                 (known.has_source_time and known.version_order between with_end.first_version and with_end.last_version)
-                or (not known.has_source_time and known.version_order = with_end.last_version)
+                or (not known.has_source_time and with_end.last_version = known.version_order)
             )
     window version_sequence as (
         partition by known.deal_id, known.knowledge_number, with_end.outcome_number order by known.version_order
@@ -101,7 +101,10 @@ amounts as (
 changed as (
 
     select * from amounts
-    where amount_order = 1 or native_amount is distinct from native_amount_before
+    where
+        amount_order = 1
+        or native_amount is distinct from native_amount_before
+        or currency_code <> currency_code_before
 
 ),
 
@@ -112,7 +115,8 @@ sequenced as (
         case when amount_order = 1 then closed_at else effective_at end as counted_at,
         coalesce(
             lead(effective_at) over (partition by deal_id, knowledge_number, outcome_number order by amount_order),
-            ended_at
+            -- what is closed as of a later day is not taken back before
+            case when ended_at is not null then greatest(closed_at, ended_at) end
         ) as taken_back_at
     from changed
 
@@ -131,8 +135,13 @@ select
     sequenced.taken_back_at,
     sequenced.native_amount,
     sequenced.currency_code,
-    coalesce(owner_stays.manager_id, first_stay.manager_id, sequenced.manager_id_of_version) as manager_id
+    coalesce(owner_stays.manager_id, first_stay.manager_id, closing_version.manager_id) as manager_id
 from sequenced
+inner join known as closing_version
+    on
+        sequenced.deal_id = closing_version.deal_id
+        and sequenced.knowledge_number = closing_version.knowledge_number
+        and sequenced.first_version = closing_version.version_order
 left join owner_stays
     on
         sequenced.deal_id = owner_stays.deal_id

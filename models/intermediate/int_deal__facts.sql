@@ -30,7 +30,8 @@ versions as (
 
     select
         known.*,
-        known.native_amount is distinct from lag(known.native_amount) over version_sequence as is_amount_changed,
+        lag(known.native_amount) over version_sequence as native_amount_before,
+        lag(known.currency_code) over version_sequence as currency_code_before,
         lag(known.expected_close_on) over version_sequence as expected_close_on_before,
         lag(known.manager_id) over version_sequence as manager_id_before,
         coalesce(lag(known.is_deleted) over version_sequence, false) as was_deleted,
@@ -113,7 +114,20 @@ stage_entered as (
 
 reopened as (
 
-    select * replace ('reopened' as event_type)
+    select
+        deal_id,
+        knowledge_number,
+        'reopened' as event_type,
+        sign,
+        occurred_at,
+        credited_at,
+        manager_id,
+        stage_id,
+        stage_id_before,
+        native_amount,
+        currency_code,
+        expected_close_on,
+        expected_close_on_before
     from stage_entered
     where
         (deal_id, knowledge_number, stage_id, occurred_at) in (
@@ -202,7 +216,13 @@ edited as (
         case edits.event_type
             when 'deleted' then versions.is_deleted and versions.is_last_version
             when 'restored' then versions.was_deleted and not versions.is_deleted
-            when 'amount_changed' then versions.version_order > 1 and versions.is_amount_changed
+            when 'amount_changed'
+                then
+                    versions.version_order > 1
+                    and (
+                        versions.native_amount is distinct from versions.native_amount_before
+                        or versions.currency_code <> versions.currency_code_before
+                    )
             when 'close_date_moved'
                 then versions.expected_close_on <> versions.expected_close_on_before
             when 'owner_changed'

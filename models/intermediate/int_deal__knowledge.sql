@@ -65,7 +65,24 @@ known_versions as (
         numbered.known_until,
         row_number() over known_order as version_order,
         lead(versions.deal_id) over known_order is null as is_last_version,
-        versions.* exclude (version_number, is_latest, recorded_at)
+        versions.deal_id,
+        versions.manager_id,
+        versions.account_id,
+        versions.lead_id,
+        versions.pipeline_id,
+        versions.stage_id,
+        versions.deal_name,
+        versions.product,
+        versions.lead_source,
+        versions.loss_reason,
+        versions.native_amount,
+        versions.currency_code,
+        versions.created_at,
+        versions.closed_at,
+        versions.expected_close_on,
+        versions.is_deleted,
+        versions.has_source_time,
+        versions.effective_at
     from numbered
     inner join versions
         on numbered.deal_id = versions.deal_id and numbered.known_from >= versions.recorded_at

@@ -20,6 +20,12 @@ versions as (
 
 ),
 
+owners as (
+
+    select distinct manager_id from {{ ref('int_deal__owner_stays') }}
+
+),
+
 leads as (
 
     select distinct coalesce(manager_id, {{ unassigned('lead_id') }}) as manager_id
@@ -39,6 +45,8 @@ named as (
     select manager_id from facts
     union
     select manager_id from versions
+    union
+    select manager_id from owners
     union
     select manager_id from leads
     union

@@ -40,10 +40,10 @@ days as (
 )
 
 {% for grain in grains() %}
-    select
-        day,
-        '{{ grain }}' as period_grain,
-        {{ period_start(grain, 'day') }} as period_start
-    from days
-    {% if not loop.last %}union all{% endif %}
+select
+    day,
+    '{{ grain }}' as period_grain,
+    {{ period_start(grain, 'day') }} as period_start
+from days
+{% if not loop.last %}union all{% endif %}
 {% endfor %}

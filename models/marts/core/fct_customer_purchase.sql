@@ -1,5 +1,5 @@
--- One row per deal that was won from an account, numbered within the account over the whole company. A purchase keeps its
--- number when the deal is reopened later; one that turns out never to have been won is not there.
+-- One row per deal that was won from an account, numbered within the account over the whole company. A purchase keeps
+-- its number when the deal is reopened later; one that turns out never to have been won is not there.
 {%- set definitions = company().definitions %}
 
 with
@@ -44,7 +44,7 @@ credited as (
         events.manager_id,
         events.department_id,
         row_number() over (
-            partition by first_won.deal_id order by events.recorded_at desc, events.deal_event_id
+            partition by first_won.deal_id order by events.recorded_at desc, events.deal_event_id asc
         ) as preference
     from first_won
     inner join events
@@ -53,7 +53,6 @@ credited as (
             and first_won.won_at = events.occurred_at
             and events.event_type = 'won'
             and events.sign = 1
-    where events.account_id is not null
 
 ),
 
@@ -70,7 +69,7 @@ numbered as (
         lag(won_on, {{ definitions.regular_min_purchases - 1 }}) over account_purchases as earlier_purchase_on,
         lead(won_on) over account_purchases as next_purchase_on
     from credited
-    where preference = 1
+    where preference = 1 and account_id is not null
     window account_purchases as (partition by account_id order by won_at, deal_id)
 
 )

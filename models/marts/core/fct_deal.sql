@@ -44,18 +44,19 @@ standing as (
 
 ),
 
+-- The closing that nothing took back.
 closings as (
 
     select
         events.deal_id,
         events.event_type,
+        events.credited_at as closed_at,
         sum(events.sign * events.amount) as amount,
-        sum(events.sign * events.native_amount) as native_amount,
-        max(events.occurred_at) filter (where not events.is_reversal) as closed_at
+        sum(events.sign * events.native_amount) as native_amount
     from events
     cross join build
     where events.event_type in ('won', 'lost') and events.occurred_at < build.as_of
-    group by events.deal_id, events.event_type
+    group by events.deal_id, events.event_type, events.credited_at
     having sum(events.sign) > 0
 
 ),
@@ -65,15 +66,16 @@ credits as (
     select
         events.deal_id,
         events.event_type,
+        events.credited_at as closed_at,
         events.manager_id,
         events.department_id,
         row_number() over (
-            partition by events.deal_id, events.event_type
-            order by events.occurred_at desc, events.recorded_at desc, events.deal_event_id
+            partition by events.deal_id, events.event_type, events.credited_at
+            order by events.recorded_at desc, events.occurred_at desc, events.deal_event_id asc
         ) as recency
     from events
     cross join build
-    where events.event_type in ('won', 'lost') and events.sign = 1 and events.occurred_at < build.as_of
+    where events.event_type in ('won', 'lost') and not events.is_reversal and events.occurred_at < build.as_of
 
 ),
 
@@ -109,7 +111,10 @@ select
     deals.loss_reason,
 
     ---------- amounts
-    case when closings.deal_id is null then still_open.amount else cast(closings.amount as decimal(18, 2)) end as amount,
+    case
+        when closings.deal_id is null then still_open.amount
+        else cast(closings.amount as decimal(18, 2))
+    end as amount,
     case
         when closings.deal_id is null then still_open.native_amount
         else cast(closings.native_amount as decimal(18, 2))
@@ -128,7 +133,11 @@ left join standing
 left join closings
     on deals.deal_id = closings.deal_id and coalesce(standing.outcome, 'open') = closings.event_type
 left join credits
-    on deals.deal_id = credits.deal_id and closings.event_type = credits.event_type and credits.recency = 1
+    on
+        deals.deal_id = credits.deal_id
+        and closings.event_type = credits.event_type
+        and closings.closed_at = credits.closed_at
+        and credits.recency = 1
 left join still_open
     on deals.deal_id = still_open.deal_id and still_open.recency = 1 and closings.deal_id is null
 where

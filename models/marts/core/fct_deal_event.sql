@@ -141,6 +141,8 @@ select
     ---------- times
     occurred_at,
     occurred_on,
+    credited_at,
+    credited_on,
     recorded_at
 
 from credited

@@ -1,5 +1,5 @@
--- One row per stretch of time in which a deal is open and its stage, manager, department and amount stay the same, as it is
--- known now. A deal without dates has been open always (no started_at); one that is open still has no ended_at.
+-- One row per stretch of time in which a deal is open and its stage, manager, department and amount stay the same, as
+-- it is known now. A deal without dates has been open always (no started_at); one that is open still has no ended_at.
 with
 
 known as (
@@ -53,7 +53,7 @@ changes as (
         opened_at as changed_at,
         0 as step_order,
         1 as version_order,
-        cast(null as varchar) as manager_id
+        cast(null as bigint) as stay_number
     from deals
 
     union all
@@ -63,7 +63,7 @@ changes as (
         entered_at as changed_at,
         step_order,
         cast(null as bigint) as version_order,
-        cast(null as varchar) as manager_id
+        cast(null as bigint) as stay_number
     from steps
 
     union all
@@ -73,7 +73,7 @@ changes as (
         effective_at as changed_at,
         cast(null as bigint) as step_order,
         version_order,
-        cast(null as varchar) as manager_id
+        cast(null as bigint) as stay_number
     from known
     where version_order > 1
 
@@ -84,7 +84,7 @@ changes as (
         case when owner_stays.stay_number > 1 then owner_stays.owned_from end as changed_at,
         cast(null as bigint) as step_order,
         cast(null as bigint) as version_order,
-        owner_stays.manager_id
+        owner_stays.stay_number
     from owner_stays
     inner join deals
         on owner_stays.deal_id = deals.deal_id and owner_stays.knowledge_number = deals.knowledge_number
@@ -99,7 +99,7 @@ placed as (
         greatest(coalesce(changes.changed_at, deals.opened_at), deals.opened_at) as changed_at,
         changes.step_order,
         changes.version_order,
-        changes.manager_id
+        changes.stay_number
     from changes
     inner join deals
         on changes.deal_id = deals.deal_id
@@ -113,7 +113,7 @@ at_once as (
         changed_at,
         max(step_order) as step_order,
         max(version_order) as version_order,
-        max(manager_id) as manager_id
+        max(stay_number) as stay_number
     from placed
     group by deal_id, changed_at
 
@@ -127,7 +127,7 @@ carried as (
         lead(changed_at) over change_order as ended_at,
         max(step_order) over change_order as step_order,
         max(version_order) over change_order as version_order,
-        last_value(manager_id ignore nulls) over change_order as stated_manager_id
+        max(stay_number) over change_order as stay_number
     from at_once
     window change_order as (partition by deal_id order by changed_at)
 
@@ -141,7 +141,7 @@ described as (
         carried.ended_at,
         steps.stage_id,
         coalesce(steps.entered_at, deals.created_at) as stage_entered_at,
-        coalesce(carried.stated_manager_id, known.manager_id, {{ unassigned('carried.deal_id') }}) as manager_id,
+        coalesce(owner_stays.manager_id, known.manager_id, {{ unassigned('carried.deal_id') }}) as manager_id,
         known.account_id,
         known.native_amount,
         known.currency_code,
@@ -157,42 +157,52 @@ described as (
         on carried.deal_id = known.deal_id and carried.version_order = known.version_order
     left join steps
         on carried.deal_id = steps.deal_id and carried.step_order = steps.step_order
+    left join owner_stays
+        on
+            deals.deal_id = owner_stays.deal_id
+            and deals.knowledge_number = owner_stays.knowledge_number
+            and carried.stay_number = owner_stays.stay_number
     where coalesce(steps.outcome, 'open') = 'open'
 
 ),
 
 ---------- who has it: the department moves with its manager
 
-dated as (
+seats as (
 
     select
-        *,
-        {{ business_date('started_at') }} as started_on,
-        {{ business_date('ended_at') }} as ended_on
-    from described
+        manager_id,
+        department_id,
+        {{ start_of_day('valid_from') }} as seated_from,
+        case when valid_to < date '9999-12-31' then {{ start_of_day('valid_to') }} end as seated_until
+    from assignments
 
 ),
 
 seated as (
 
     select
-        dated.* exclude (started_at, ended_at),
-        assignments.department_id,
-        greatest(dated.started_at, {{ start_of_day('assignments.valid_from') }}) as started_at,
-        least(
-            dated.ended_at,
-            case when assignments.valid_to < date '9999-12-31' then {{ start_of_day('assignments.valid_to') }} end
-        ) as ended_at
-    from dated
-    inner join assignments
+        described.deal_id,
+        described.manager_id,
+        seats.department_id,
+        described.account_id,
+        described.pipeline_id,
+        described.stage_id,
+        described.product,
+        described.lead_source,
+        described.expected_close_on,
+        described.native_amount,
+        described.currency_code,
+        described.stage_entered_at,
+        described.booked_on,
+        greatest(described.started_at, seats.seated_from) as started_at,
+        least(described.ended_at, seats.seated_until) as ended_at
+    from described
+    inner join seats
         on
-            dated.manager_id = assignments.manager_id
-            and dated.started_on < assignments.valid_to
-            and (
-                dated.started_on >= assignments.valid_from
-                or dated.ended_on is null
-                or dated.ended_on > assignments.valid_from
-            )
+            described.manager_id = seats.manager_id
+            and (seats.seated_until is null or described.started_at < seats.seated_until)
+            and (described.ended_at is null or described.ended_at > seats.seated_from)
 
 )
 
@@ -221,7 +231,8 @@ select
     {{ business_date('nullif(seated.started_at, ' ~ always() ~ ')') }} as started_on,
     seated.ended_at,
     {{ business_date('seated.ended_at') }} as ended_on,
-    {{ business_date('seated.stage_entered_at') }} as stage_entered_on
+    {{ business_date('seated.stage_entered_at') }} as stage_entered_on,
+    seated.booked_on
 from seated
 left join {{ ref('dim_pipeline_stage') }} as stages
     on seated.stage_id = stages.stage_id

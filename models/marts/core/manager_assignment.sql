@@ -18,14 +18,20 @@ stays as (
 bounded as (
 
     select
-        manager_id,
-        department_id,
-        coalesce(valid_from, date '0001-01-01') as valid_from,
+        stays.manager_id,
+        stays.department_id,
+        coalesce(stays.valid_from, date '0001-01-01') as valid_from,
         least(
-            coalesce(valid_to, date '9999-12-31'),
-            coalesce(lead(valid_from) over (partition by manager_id order by valid_from nulls first), date '9999-12-31')
+            coalesce(stays.valid_to, date '9999-12-31'),
+            coalesce(lead(stays.valid_from) over stay_order, date '9999-12-31')
         ) as valid_to
     from stays
+    inner join managers
+        on stays.manager_id = managers.manager_id
+    window stay_order as (
+        partition by stays.manager_id
+        order by stays.valid_from nulls first, stays.valid_to nulls last, stays.department_id
+    )
 
 ),
 

@@ -41,15 +41,22 @@ creations as (
 
 ),
 
+-- The win that nothing took back, of a deal that was won, reopened and won again the last.
 won as (
 
     select
         deal_id,
-        min(occurred_on) as won_on
-    from ledger
-    where event_type = 'won'
+        max(won_on) as won_on
+    from (
+        select
+            deal_id,
+            credited_on as won_on
+        from ledger
+        where event_type = 'won'
+        group by deal_id, credited_on
+        having sum(sign) > 0
+    ) as standing
     group by deal_id
-    having sum(sign) > 0
 
 )
 
@@ -57,7 +64,8 @@ select
     ledger.*,
     purchases.purchase_number,
     cast(won.won_on - creations.created_on as integer) as days_to_win,
-    cast(ledger.occurred_on - creations.created_on as integer) as cycle_days,
+    -- a reversal has the cycle of what it reverses
+    cast(ledger.credited_on - creations.created_on as integer) as cycle_days,
     ledger.event_type = 'close_date_moved'
     and date_trunc('month', ledger.expected_close_on) > date_trunc('month', ledger.expected_close_on_before)
         as has_slipped

@@ -218,7 +218,10 @@ distinct_{{ relation }} as (
     {%- endif %}
     inner join entities
         on {{ relation }}.manager_id = entities.manager_id and {{ relation }}.department_id = entities.department_id
-    group by all
+    group by
+        {{ relation if relation == 'prospects' else 'period_days' }}.period_grain,
+        {{ relation if relation == 'prospects' else 'period_days' }}.period_start,
+        entities.entity_id
 
 ),
 

@@ -52,13 +52,15 @@ open_changes as (
 stale_intervals as (
 
     select
-        manager_id,
-        department_id,
-        greatest(started_on, stale_on) as started_on,
-        ended_on
+        open_intervals.manager_id,
+        open_intervals.department_id,
+        greatest(open_intervals.started_on, open_intervals.stale_on) as started_on,
+        open_intervals.ended_on
     from open_intervals
     cross join build
-    where stale_on <= build.last_day and (ended_on is null or stale_on < ended_on)
+    where
+        open_intervals.stale_on <= build.last_day
+        and (open_intervals.ended_on is null or open_intervals.stale_on < open_intervals.ended_on)
 
 ),
 

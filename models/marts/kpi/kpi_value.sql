@@ -11,7 +11,7 @@ measures as (
         measured.*,
         periods.period_end,
         periods.is_complete,
-        build.last_day,
+        build.as_of,
         entities.entity_level,
         entities.entity_key,
         entities.department_id,
@@ -35,7 +35,7 @@ measures as (
         period_grain,
         period_start,
         period_end,
-        is_complete{% if 'within_90_days' in kpi.formula %} and period_end + 90 < last_day + 1{% endif %} as is_complete,
+        is_complete{% if 'within_90_days' in kpi.formula %} and {{ start_of_day('period_end + 91') }} <= as_of{% endif %} as is_complete,
         entity_level,
         entity_key,
         department_id,
@@ -61,32 +61,48 @@ measures as (
 {% endfor %}
 every_kpi as (
 
+    select
+        cast(null as varchar) as kpi_code,
+        cast(null as varchar) as period_grain,
+        cast(null as date) as period_start,
+        cast(null as date) as period_end,
+        cast(null as boolean) as is_complete,
+        cast(null as varchar) as entity_level,
+        cast(null as varchar) as entity_key,
+        cast(null as varchar) as department_id,
+        cast(null as varchar) as manager_id,
+        cast(null as varchar) as entity_name,
+        cast(null as decimal(38, 6)) as numerator,
+        cast(null as decimal(38, 6)) as denominator,
+        cast(null as decimal(28, 8)) as value,
+        cast(null as varchar) as unit,
+        cast(null as bigint) as sample_size,
+        cast(null as boolean) as is_employed
+    -- the columns, where the catalogue is not there yet
+    where false
     {% for kpi in kpis %}
+        union all
         select * from {{ kpi.kpi_code }}
-        {% if not loop.last %}union all{% endif %}
-    {% else %}
-        select
-            cast(null as varchar) as kpi_code,
-            cast(null as varchar) as period_grain,
-            cast(null as date) as period_start,
-            cast(null as date) as period_end,
-            cast(null as boolean) as is_complete,
-            cast(null as varchar) as entity_level,
-            cast(null as varchar) as entity_key,
-            cast(null as varchar) as department_id,
-            cast(null as varchar) as manager_id,
-            cast(null as varchar) as entity_name,
-            cast(null as decimal(38, 6)) as numerator,
-            cast(null as decimal(38, 6)) as denominator,
-            cast(null as decimal(28, 8)) as value,
-            cast(null as varchar) as unit,
-            cast(null as bigint) as sample_size,
-            cast(null as boolean) as is_employed
-        where false
     {% endfor %}
 
 )
 
-select * exclude (is_employed) from every_kpi
+select
+    kpi_code,
+    period_grain,
+    period_start,
+    period_end,
+    is_complete,
+    entity_level,
+    entity_key,
+    department_id,
+    manager_id,
+    entity_name,
+    numerator,
+    denominator,
+    value,
+    unit,
+    sample_size
+from every_kpi
 -- a row where nothing is, is there to tell zero from absence
 where is_employed or sample_size <> 0 or value <> 0

@@ -7,6 +7,22 @@ versions as (
 
 )
 
-select * exclude (version_number, is_latest, has_source_time, effective_at, recorded_at)
+select
+    deal_id,
+    manager_id,
+    account_id,
+    lead_id,
+    pipeline_id,
+    stage_id,
+    deal_name,
+    product,
+    lead_source,
+    loss_reason,
+    native_amount,
+    currency_code,
+    created_at,
+    closed_at,
+    expected_close_on,
+    is_deleted
 from versions
 where is_latest

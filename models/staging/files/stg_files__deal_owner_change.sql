@@ -38,11 +38,18 @@ mapped_{{ loop.index }} as (
 mapped as (
 
     {% for mapping in files_mappings('owner_changes') %}
-        select * from mapped_{{ loop.index }}
-        {% if not loop.last %}union all{% endif %}
+    select * from mapped_{{ loop.index }}
+    {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
 )
 
-select * exclude (is_deleted) from mapped
+select
+    owner_change_id,
+    deal_id,
+    manager_id,
+    changed_at,
+    recorded_at,
+    superseded_at
+from mapped
 where not is_deleted

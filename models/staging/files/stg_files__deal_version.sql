@@ -23,7 +23,10 @@ mapped_{{ loop.index }} as (
         {{ files_id(mapping, 'account') }} as account_id,
         {{ files_id(mapping, 'lead') }} as lead_id,
         'files:' || coalesce({{ files_text(mapping, 'pipeline') }}, 'default') as pipeline_id,
-        'files:' || coalesce({{ files_text(mapping, 'pipeline') }}, 'default') || ':' || {{ files_text(mapping, 'stage') }} as stage_id,
+        cast(
+            'files:' || coalesce({{ files_text(mapping, 'pipeline') }}, 'default')
+            || ':' || {{ files_text(mapping, 'stage') }} as varchar
+        ) as stage_id,
 
         ---------- text
         {{ files_text(mapping, 'name') }} as deal_name,
@@ -60,8 +63,8 @@ mapped_{{ loop.index }} as (
 mapped as (
 
     {% for mapping in files_mappings('deals') %}
-        select * from mapped_{{ loop.index }}
-        {% if not loop.last %}union all{% endif %}
+    select * from mapped_{{ loop.index }}
+    {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
 )

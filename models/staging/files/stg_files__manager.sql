@@ -7,6 +7,12 @@ versions as (
 
 )
 
-select * exclude (version_number, is_latest, has_source_time, effective_at, recorded_at)
+select
+    manager_id,
+    department_id,
+    manager_name,
+    hired_on,
+    left_on,
+    is_deleted
 from versions
 where is_latest

@@ -40,8 +40,8 @@ mapped_{{ loop.index }} as (
 mapped as (
 
     {% for mapping in files_mappings('manager_assignments') %}
-        select * from mapped_{{ loop.index }}
-        {% if not loop.last %}union all{% endif %}
+    select * from mapped_{{ loop.index }}
+    {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
 ),
@@ -63,7 +63,8 @@ moved as (
     select
         manager_id,
         department_id,
-        valid_from
+        valid_from,
+        version_number
     from seen
     where version_number = 1 or department_id is distinct from department_id_before
 
@@ -75,7 +76,7 @@ derived as (
         manager_id,
         department_id,
         valid_from,
-        lead(valid_from) over (partition by manager_id order by valid_from nulls first) as valid_to
+        lead(valid_from) over (partition by manager_id order by version_number) as valid_to
     from moved
 
 ),

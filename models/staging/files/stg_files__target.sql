@@ -42,8 +42,8 @@ mapped_{{ loop.index }} as (
 mapped as (
 
     {% for mapping in files_mappings('targets') %}
-        select * from mapped_{{ loop.index }}
-        {% if not loop.last %}union all{% endif %}
+    select * from mapped_{{ loop.index }}
+    {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
 )

@@ -1,0 +1,593 @@
+"""The reference pages in docs/reference/, made from what they describe: `python -m kpimart.reference`, or `make docs`.
+
+A page that is not what this module makes of the code is stale, and a test refuses it.
+"""
+
+import csv
+import importlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import metadata
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import jinja2
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from kpimart.extract.canonical import OBJECTS, CanonicalColumn, CanonicalObject
+from kpimart.paths import DBT_PROJECT, EXPECTATIONS, PROJECT, SEEDS
+from kpimart.publish.contract import CONTRACT_VERSION, ENTITY_LEVELS, GRAINS, PUBLISHED, Column, Table, wide_view
+from kpimart.quality import wording
+from kpimart.quality.suites import Expectation, filled, read_suite, suite_files
+from kpimart.settings import Settings
+
+PAGES = PROJECT / "docs" / "reference"
+MEASURES = DBT_PROJECT / "macros" / "measures.sql"
+
+HEAD = "<!-- Made by `make docs` from {source}. Edit that, not this page. -->\n\n# {title}\n\n{introduction}\n"
+
+Row = Iterable[object]
+
+
+def main() -> None:
+    """Write every page that is not up to date."""
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        path = PAGES / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """File name → text of every page, as the code stands."""
+    made: dict[str, Callable[[], str]] = {
+        "tables.md": tables_page,
+        "kpis.md": kpis_page,
+        "measures.md": measures_page,
+        "settings.md": settings_page,
+        "objects.md": objects_page,
+        "cli.md": cli_page,
+        "expectations.md": expectations_page,
+    }
+    return {name: make() for name, make in made.items()}
+
+
+# ------------------------------------------------------------------------------------------------------------- tables
+
+
+def tables_page() -> str:
+    """Every published table, and the wide views."""
+    return _page(
+        "Published tables",
+        "`kpimart/publish/contract.py`",
+        f"Contract version {CONTRACT_VERSION}. Every release holds these tables in its DuckDB file, and each of them "
+        "as `parquet/<table>.parquet`. Columns may be added; a change to one that is listed is a new major version. "
+        "How to open a release: [Read the figures](../how-to/read-the-figures.md).",
+        [_contents(table.name for table in PUBLISHED), *map(_table_section, PUBLISHED), _wide_section()],
+    )
+
+
+def _table_section(table: Table) -> str:
+    key = ", ".join(f"`{name}`" for name in table.key)
+    order = "Key" if table.relation != "ops.quality_result" else "Order"
+    columns = _table(("column", "type", "null", "what it holds"), map(_column_row, table.columns))
+    return f"## {table.name}\n\n{table.description} {order}: {key}.\n\n{columns}"
+
+
+def _column_row(column: Column) -> Row:
+    return f"`{column.name}`", column.type, "yes" if column.nullable else "no", column.description
+
+
+def _wide_section() -> str:
+    rows = [
+        (f"`{wide_view(level, grain)}`", f"One row per {_one_row(level)}{grain}.")
+        for level in ENTITY_LEVELS
+        for grain in GRAINS
+    ]
+    return (
+        "## Wide views\n\n"
+        "For people and spreadsheets: `kpi_value` turned on its side, one column a KPI. The columns come from the "
+        "catalogue, so they are no part of the contract; a KPI has a column from its finest grain up. Before them "
+        "stand `period_start`, `period_end`, the ids of the entity, `entity_name`, and `is_complete` (the period is "
+        "over).\n\n" + _table(("view", "rows"), rows)
+    )
+
+
+def _one_row(level: str) -> str:
+    return "" if level == "company" else f"{level.replace('_', ' ')} and "
+
+
+# --------------------------------------------------------------------------------------------------------------- KPIs
+
+
+def kpis_page() -> str:
+    """Every KPI of the catalogue, in English and Russian, by the part of selling it belongs to."""
+    kpis = read_catalogue()
+    groups = {name: list(members) for name, members in groupby(sorted(kpis, key=_place_of(kpis)), itemgetter("group"))}
+    overview = _table(
+        ("KPI", "English", "русский", "formula", "unit"),
+        [
+            (f"[`{kpi['kpi_code']}`](#{kpi['kpi_code']})", kpi["name_en"], kpi["name_ru"], f"`{kpi['formula']}`", unit)
+            for kpi in kpis
+            for unit in [kpi["unit"]]
+        ],
+    )
+    return _page(
+        "KPIs",
+        "`seeds/kpi_catalogue.csv`",
+        "Formulas are arithmetic over [measures](measures.md), evaluated after the measures were added up for the "
+        "period and the entity: a rate is a quotient of sums, never a mean of rates. Where a denominator is not above "
+        "zero the value is NULL. `currency` stands for the base currency. A new KPI is a new row: "
+        "[Add a KPI](../how-to/add-a-kpi.md).",
+        [overview, *(_group_section(name, members) for name, members in groups.items())],
+    )
+
+
+def read_catalogue() -> list[dict[str, str]]:
+    """The rows of the catalogue, in its order."""
+    with (SEEDS / "kpi_catalogue.csv").open(encoding="utf-8", newline="") as rows:
+        return list(csv.DictReader(rows))
+
+
+def _place_of(kpis: list[dict[str, str]]) -> Callable[[dict[str, str]], int]:
+    """The groups in the order in which the catalogue first names them."""
+    order = list(dict.fromkeys(kpi["group"] for kpi in kpis))
+    return lambda kpi: order.index(kpi["group"])
+
+
+def _group_section(name: str, kpis: list[dict[str, str]]) -> str:
+    return "\n".join([f"## {name.capitalize()}\n", *map(_kpi_section, kpis)])
+
+
+def _kpi_section(kpi: dict[str, str]) -> str:
+    facts = (
+        f"`{kpi['formula']}` · {kpi['unit']} · {kpi['better']} is better · {_judges(kpi['level'])} · "
+        f"from {kpi['finest_grain']} up · {kpi['owner']}"
+    )
+    return (
+        f"### {kpi['kpi_code']}\n\n{facts}\n\n"
+        f"**{kpi['name_en']}.** {kpi['description_en']}\n\n"
+        f"**{kpi['name_ru']}.** {kpi['description_ru']}\n"
+    )
+
+
+def _judges(level: str) -> str:
+    return {"personal": "for managers", "department": "for departments"}.get(level, "for managers and departments")
+
+
+# ----------------------------------------------------------------------------------------------------------- measures
+
+_ADDITIVITY = {
+    "additive": "A sum over events: any grain is the sum of its days, any department the sum of its managers.",
+    "snapshot": "A state at the end of the period, or at `as_of` while the period goes on.",
+    "distinct": "Counted anew for each period and entity, never added up.",
+    "distribution": "A median, computed anew for each period and entity.",
+}
+
+
+def measures_page() -> str:
+    """Every measure, by how it adds up, with the KPIs that are made of it."""
+    measures = read_measures()
+    sections = [
+        f"## {additivity.capitalize()}\n\n{meaning}\n\n{_measures_table(measures, additivity)}"
+        for additivity, meaning in _ADDITIVITY.items()
+    ]
+    return _page(
+        "Measures",
+        "`dbt_project/macros/measures.sql`",
+        "What KPIs are made of. A measure counts or sums the rows of a relation that pass its filter; `sign` is −1 "
+        "where an event is taken back. *None*: what it is over no rows at all. *Unknown*: when it is NULL because "
+        "amounts are not known.",
+        sections,
+    )
+
+
+def read_measures() -> list[dict[str, str]]:
+    """The measures as the macro lists them.
+
+    dbt's `return` is the one thing in it that Jinja does not know; here it keeps what it is given.
+    """
+    returned: list[list[dict[str, str]]] = []
+
+    def keep(value: list[dict[str, str]]) -> str:
+        returned.append(value)
+        return ""
+
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=True)
+    template = environment.from_string(MEASURES.read_text(encoding="utf-8"), globals={"return": keep})
+    template.module.measures()  # type: ignore[attr-defined]
+    return returned[0]
+
+
+def names_in(formula: str) -> set[str]:
+    """The measures that a formula mentions."""
+    return set(re.findall(r"[a-z]\w*", formula))
+
+
+def _measures_table(measures: list[dict[str, str]], additivity: str) -> str:
+    formulas = {kpi["kpi_code"]: names_in(kpi["formula"]) for kpi in read_catalogue()}
+    return _table(
+        ("measure", "relation", "value of a row", "filter", "none", "unknown", "KPIs"),
+        [
+            (
+                f"`{measure['name']}`",
+                measure["relation"],
+                f"`{measure['sql']}`",
+                f"`{measure['filter']}`" if "filter" in measure else "",
+                "NULL" if additivity == "distribution" else "0",
+                _unknown(measure),
+                _used_by(measure["name"], measures, formulas),
+            )
+            for measure in measures
+            if measure["additivity"] == additivity
+        ],
+    )
+
+
+def _used_by(name: str, measures: list[dict[str, str]], formulas: Mapping[str, set[str]]) -> str:
+    """The KPIs that mention a measure; else the measures that it is counted for."""
+    kpis = [code for code, names in formulas.items() if name in names]
+    counted_for = [
+        each["name"] for each in measures if name in (each.get("sample"), each.get("known"), each.get("unknown"))
+    ]
+    return _listed(kpis) or f"counted for {_listed(counted_for)}"
+
+
+def _unknown(measure: Mapping[str, str]) -> str:
+    if "unknown" in measure:
+        return "NULL as soon as one is"
+    if "known" in measure or "amount" in measure["sql"]:
+        return "NULL if all are"
+    return ""
+
+
+# ----------------------------------------------------------------------------------------------------------- settings
+
+SETTINGS: dict[str, str] = {
+    "home": "The folder of the warehouse, the landing area and the releases.",
+    "sources": "The sources that a run reads.",
+    "time_zone": "The business time zone: it decides on which day, and so in which month, something happened.",
+    "base_currency": "The currency of all amounts that are published; others are converted by seeds/exchange_rate.csv.",
+    "fiscal_year_start": "The month in which the company's year begins; quarters and years follow it.",
+    "as_of": "The moment that the figures speak of where a run is not given one; a bare date is its local midnight.",
+    "profile": "The strategy profile of seeds/kpi_profile.csv, whose KPIs are shown where none are named.",
+    "thresholds.max_quarantined_share": "The share of an object's rows that may be set aside before its batch is held.",
+    "thresholds.max_vanished_share": "The share of an object's known records that may be missing from a full export.",
+    "thresholds.max_rate_age_days": "How many days old an exchange rate may be on the day it is used for.",
+    "definitions.regular_window_days": "A regular customer bought often enough within this many days.",
+    "definitions.regular_min_purchases": "How many purchases within the window make a customer a regular one.",
+    "definitions.lost_after_days": "A customer who has not bought for this many days is lost.",
+    "definitions.stale_after_days": "An open deal that has been in its stage for longer is stale.",
+    "files.folder": "Where the export lies; `--files` comes before it.",
+    "files.stages": "The stages of the pipelines, each with its outcome.",
+    "files.stages[].name": "The stage as the export writes it.",
+    "files.stages[].outcome": "What it means for a deal to be in it.",
+    "files.stages[].position": "Its place in the pipeline, from 1.",
+    "files.stages[].pipeline": "The pipeline it is a step of.",
+    "files.stages[].probability": "How likely an open deal in it will be won; it weighs `weighted_open_amount`.",
+    "files.*[].columns": "Canonical column → where it comes from: a column's name, or a table of the keys below.",
+    "files.*[].columns.*.column": "The column of the file.",
+    "files.*[].columns.*.constant": "One value for all rows, instead of a column.",
+    "files.*[].columns.*.format": "How its dates or times are written, as a strptime pattern.",
+    "files.*[].columns.*.values": "Replacements after trimming: value of the export → value that counts.",
+    "files.*[].file": "The file, below the folder of the export.",
+    "files.*[].format": "How the file is written, where its name does not tell.",
+    "files.*[].extent": "`full`: a record that is not in it is gone. `delta`: it only brings news.",
+    "files.*[].distinct": "Equal rows count once: for an object whose rows repeat in a file about something else.",
+    "files.*[].delimiter": "What separates the fields of a CSV file.",
+    "files.*[].encoding": "The text encoding of the file.",
+    "files.*[].decimal_mark": "What stands before the cents.",
+    "files.*[].date_format": "How the dates and times of the file are written, as a strptime pattern.",
+    "files.*[].time_zone": "The zone of times that do not name their offset.",
+    "files.*[].currency": "The currency of deals that do not name theirs.",
+}
+"""Key → what it is for. `files.*` stands for a mapping of any object, `columns.*` for any of its columns."""
+
+_DERIVED_DEFAULTS = {
+    "files.*[].format": "by the file's name",
+    "files.*[].date_format": "ISO 8601",
+    "files.*[].columns.*.format": "the file's",
+    "files.*[].time_zone": "the company's",
+    "files.*[].currency": "the base currency",
+    "as_of": "now",
+    "sources": '`["files"]`',
+}
+
+
+def settings_page() -> str:
+    """Every key of a kpimart.toml, with its type, its default and what it is for."""
+    fields = dict(setting_fields())
+    company = {key: field for key, field in fields.items() if not key.startswith("files")}
+    mapping = {key: field for key, field in fields.items() if key.startswith("files.*")}
+    export = {key: field for key, field in fields.items() if key not in company and key not in mapping}
+    objects = ", ".join(f"`files.{name}`" for name in OBJECTS)
+    return _page(
+        "Settings",
+        "`kpimart/settings.py`",
+        "Read from the environment, then from `.env`, then from the `kpimart.toml` that `--config` or `KPIMART_CONFIG` "
+        "names (else the one in the current folder); the first that names a setting wins. An unknown key is an error. "
+        "As a variable, a setting is called `KPIMART_` and its key in capitals, with `__` for each dot: "
+        "`KPIMART_THRESHOLDS__MAX_QUARANTINED_SHARE=0.02`.",
+        [
+            f"## The company\n\n{_settings_table(company)}",
+            f"## The export\n\n`[files]`, and one `[[files.stages]]` a stage.\n\n{_settings_table(export)}",
+            f"## A mapping\n\nOne table in double brackets for each file of an object: {objects}. "
+            f"The objects and their columns: [Objects](objects.md). With examples: "
+            f"[Describe an export](../how-to/describe-an-export.md).\n\n{_settings_table(mapping, 'files.*[].')}",
+        ],
+    )
+
+
+def _settings_table(fields: Mapping[str, FieldInfo], prefix: str = "") -> str:
+    return _table(
+        ("key", "type", "default", "what it is for"),
+        [
+            (f"`{key.removeprefix(prefix)}`", _type_words(field), _default(key, field), SETTINGS[key])
+            for key, field in fields.items()
+        ],
+    )
+
+
+def setting_fields() -> Iterator[tuple[str, FieldInfo]]:
+    """Key → field of everything that a kpimart.toml may say, the mapping of an object once for all objects."""
+    for name, field in Settings.model_fields.items():
+        if name != "config":
+            yield from _leaves(name, field)
+
+
+def _leaves(key: str, field: FieldInfo) -> Iterator[tuple[str, FieldInfo]]:
+    model, brackets = _model_in(field.annotation)
+    if key.startswith("files.") and key.removeprefix("files.") in OBJECTS:
+        if key != f"files.{next(iter(OBJECTS))}":
+            return
+        key = "files.*"
+    elif model is None or brackets:
+        yield key, field
+    if model is not None:
+        for name, inner in model.model_fields.items():
+            yield from _leaves(f"{key}{brackets}.{name}", inner)
+
+
+def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """The settings model of a field, and how its key goes on: `[]` in a list, `.*` in a table."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    models = [part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+    return (models[0], ".*" if get_origin(annotation) is dict else "[]") if models else (None, "")
+
+
+_TYPE_WORDS = {
+    "bool": "true or false",
+    "date": "a date",
+    "datetime": "a time",
+    "float": "a number",
+    "int": "a whole number",
+    "Path": "a path",
+    "str": "text",
+}
+
+
+def _type_words(field: FieldInfo) -> str:
+    model, brackets = _model_in(field.annotation)
+    if model is not None:
+        return "a table" if brackets == ".*" else "a list of tables"
+    return " or ".join(dict.fromkeys(_words(field.annotation))) + _bounds(field)
+
+
+def _words(annotation: Any) -> Iterator[str]:
+    """A type in words; `None` is told by the default."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        yield from (f"`{argument}`" for argument in arguments)
+    elif origin is tuple:
+        yield f"a list of {' or '.join(_words(arguments[0]))}"
+    elif origin is dict:
+        yield "a table of text"
+    elif arguments:
+        for argument in arguments:
+            yield from _words(argument)
+    elif isinstance(annotation, type) and annotation.__name__ in _TYPE_WORDS:
+        yield _TYPE_WORDS[annotation.__name__]
+
+
+def _bounds(field: FieldInfo) -> str:
+    """What else pydantic checks of a value, in words."""
+    annotations = [*field.metadata, *(each for part in get_args(field.annotation) for each in get_args(part)[1:])]
+    constraints = [constraint for each in annotations for constraint in getattr(each, "metadata", [each])]
+    found = {
+        name: value
+        for each in constraints
+        for name in ("ge", "gt", "le")
+        if (value := getattr(each, name, None)) is not None
+    }
+    if "le" in found:
+        return f" from {found['ge']} to {found['le']}"
+    if "gt" in found:
+        return f", more than {found['gt']}"
+    return f", at least {found['ge']}" if "ge" in found else ""
+
+
+def _default(key: str, field: FieldInfo) -> str:
+    if key in _DERIVED_DEFAULTS:
+        return _DERIVED_DEFAULTS[key]
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value in ((), {}):
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+# ------------------------------------------------------------------------------------------------------------ objects
+
+_KINDS = {
+    "text": "text",
+    "stage": "a stage of the settings",
+    "moment": "a time, or a date",
+    "date": "a date",
+    "amount": "an amount",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+
+def objects_page() -> str:
+    """The canonical objects that a mapping may fill, and their columns."""
+    return _page(
+        "Objects",
+        "`kpimart/extract/canonical.py`",
+        "What an export can hold. A mapping says which column of a file is which of these; a column that is not there "
+        "is left out. *Required*: it must be mapped, and filled in every record.",
+        map(_object_section, OBJECTS.values()),
+    )
+
+
+def _object_section(each: CanonicalObject) -> str:
+    key = "" if each.key == ("id",) else f"Without an `id`, a record is identified by {_listed(each.key)}. "
+    version = f"`{each.version}` orders the versions of a record.\n\n" if each.version in each.by_name else "\n\n"
+    rows = [(f"`{column.name}`", _kind(column), "required" if column.required else "") for column in each.columns]
+    return f"## {each.name}\n\n{key}{version}".rstrip() + f"\n\n{_table(('column', 'holds', ''), rows)}"
+
+
+def _kind(column: CanonicalColumn) -> str:
+    return " or ".join(f"`{choice}`" for choice in column.choices) if column.choices else _KINDS[column.kind]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+# ------------------------------------------------------------------------------------------------------- command line
+
+
+def cli_page() -> str:
+    """Every command with its options, as the installed program has them."""
+    # By its entry point, because it is an edge: nothing in the package imports it.
+    (entry_point,) = metadata.entry_points(group="console_scripts", name="kpimart")
+    command: Any = typer.main.get_command(importlib.import_module(entry_point.module).app)
+    return _page(
+        "Command line",
+        "`kpimart/cli.py`",
+        "Exit codes: 0 done, 2 wrong usage or settings, 3 a gate refused, 4 the source could not be reached, 1 "
+        "anything else. What to do then: [When it is red](../how-to/when-it-is-red.md).",
+        _command_sections(command, command.make_context("kpimart", [], resilient_parsing=True)),
+    )
+
+
+def _command_sections(command: Any, context: Any) -> Iterator[str]:
+    for name in command.list_commands(context):
+        inner = command.get_command(context, name)
+        with context.scope():
+            inner_context = inner.make_context(name, [], parent=context, resilient_parsing=True)
+        if hasattr(inner, "list_commands"):
+            yield from _command_sections(inner, inner_context)
+        else:
+            yield _command_section(inner, inner_context)
+
+
+def _command_section(command: Any, context: Any) -> str:
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    records = [param.get_help_record(context) for param in command.get_params(context)]
+    rows = [(f"`{record[0]}`", *_help_and_default(record[1])) for record in records if record]
+    options = _table(("option", "what it does", "default"), [row for row in rows if row[0] != "`--help`"])
+    return f"## {context.command_path}\n\n{command.help}\n\n```text\n{usage}\n```\n\n{options}"
+
+
+def _help_and_default(told: str) -> tuple[str, str]:
+    """`The build.  [default: (the last one)]` in its two parts."""
+    text, _, rest = told.partition("  [")
+    extra = rest.removesuffix("]").removeprefix("default: ")
+    return text, extra.removeprefix("(").removesuffix(")") if extra.startswith("(") else extra
+
+
+# ------------------------------------------------------------------------------------------------------- expectations
+
+_PARAMETERS = {
+    "max_quarantined_share": "`thresholds.max_quarantined_share`",
+    "max_vanished_share": "`thresholds.max_vanished_share`",
+    "last_day": "the last day before `as_of`",
+}
+
+_BOUNDARIES = {
+    "raw": "**Raw**: judges what a fetch brought, before anything is built on it. If it refuses, the batch is held.",
+    "reporting": "**Reporting**: judges a build, before anybody reads it. If it refuses, the last release stays.",
+}
+
+
+def expectations_page() -> str:
+    """What both gates ask, table by table, and why."""
+    sections = [
+        section
+        for boundary, meaning in _BOUNDARIES.items()
+        for section in [f"## {boundary.capitalize()} gate\n\n{meaning}\n", *_suite_sections(EXPECTATIONS / boundary)]
+    ]
+    return _page(
+        "Expectations",
+        "`expectations/`",
+        "What the two gates ask of the data. `critical` closes the gate, `warning` and `info` are told and leave it "
+        "open; an expectation that could not be judged closes it whatever its severity.",
+        sections,
+    )
+
+
+def _suite_sections(folder: Path) -> Iterator[str]:
+    """A section for each suite; tables that are asked the same share one."""
+    alike: dict[str, list[str]] = {}
+    for table, path in suite_files(folder).items():
+        rows = [_expectation_row(expectation) for expectation in read_suite(path).expectations]
+        alike.setdefault(_table(("what is expected", "severity", "why"), rows), []).append(table)
+    for expected, tables in alike.items():
+        yield f"### {', '.join(tables)}\n\n{expected}"
+
+
+def _expectation_row(expectation: Expectation) -> Row:
+    kind = expectation["type"]
+    asked = str(expectation.get("description") or f"{_subject(expectation)}: {_asked(expectation)}")
+    notes = (expectation.get("meta") or {}).get("notes", "")
+    return asked[0].upper() + asked[1:] if kind == wording.ROWS_QUERY else asked, expectation["severity"], notes
+
+
+def _subject(expectation: Expectation) -> str:
+    """What an expectation is about: columns, and the condition that rows must meet."""
+    about = wording.label(expectation).removeprefix(expectation["type"])
+    columns, _, condition = about.partition(" where ")
+    names = _listed(columns.strip("()").split(", ")) if columns else "rows"
+    of = next((words for part, words in _ASKED_OF.items() if part in expectation["type"]), "")
+    return f"{of}{names}{f' where {condition}' if condition else ''}"
+
+
+_ASKED_OF = {"value_lengths": "length of ", "column_max": "last ", "column_min": "first "}
+
+
+def _asked(expectation: Expectation) -> str:
+    asked = wording.expected(expectation["type"], filled(expectation, _PARAMETERS)).removeprefix("value = ")
+    low, _, high = asked.partition(" … ")
+    if "distinct_values_to_equal" in expectation["type"]:
+        return asked.replace("one of", "each of")
+    return low if low == high else asked.replace("not be null", "not NULL")
+
+
+# ----------------------------------------------------------------------------------------------------------- Markdown
+
+
+def _page(title: str, source: str, introduction: str, sections: Iterable[str]) -> str:
+    head = HEAD.format(source=source, title=title, introduction=introduction)
+    return "\n".join([head, *(section.rstrip("\n") + "\n" for section in sections)])
+
+
+def _table(heads: Iterable[str], rows: Iterable[Row]) -> str:
+    listed = [list(heads), *([str(cell) for cell in row] for row in rows)]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in listed]
+    return "\n".join([lines[0], "|" + " --- |" * len(listed[0]), *lines[1:]]) + "\n"
+
+
+def _contents(names: Iterable[str]) -> str:
+    return " · ".join(f"[{name}](#{name})" for name in names) + " · [wide views](#wide-views)"
+
+
+if __name__ == "__main__":
+    main()

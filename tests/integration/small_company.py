@@ -1,0 +1,307 @@
+"""A company of three managers and a dozen deals, and `kpimart` working for it as its users meet it.
+
+Everything lies below one folder that stays: `kpimart.toml`, `export/`, and `var/`, the home. What a home was at some
+moment is kept beside it and brought back, so that each test starts from a release without paying for a run.
+"""
+
+import atexit
+import contextlib
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import duckdb
+import pytest
+
+from kpimart import pipeline
+from kpimart.quality.gate import Judge
+from kpimart.settings import load_settings
+
+KPIMART = (str(Path(sys.executable).with_name("kpimart")),)
+SECONDS = 300
+RELEASED = "released"
+# Without these, root meets the same locked doors as everybody else.
+WITHOUT_ROOTS_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+
+CONFIG = """
+time_zone = "Europe/Berlin"
+base_currency = "USD"
+as_of = 2026-04-01
+
+[thresholds]
+max_quarantined_share = 0.3
+max_vanished_share = 0.2
+
+[files]
+folder = "export"
+
+[[files.stages]]
+name = "Talking"
+outcome = "open"
+position = 1
+
+[[files.stages]]
+name = "Won"
+outcome = "won"
+position = 2
+
+[[files.stages]]
+name = "Lost"
+outcome = "lost"
+position = 3
+
+[[files.deals]]
+file = "deals.csv"
+[files.deals.columns]
+id = "deal"
+manager = "agent"
+account = "account"
+stage = "stage"
+created_at = "created"
+closed_at = "closed"
+amount = "amount"
+currency = "currency"
+updated_at = "changed"
+
+[[files.managers]]
+file = "agents.csv"
+[files.managers.columns]
+id = "agent"
+name = "agent"
+department = "team"
+
+[[files.departments]]
+file = "teams.csv"
+[files.departments.columns]
+id = "team"
+name = "team"
+parent = "region"
+head = "head"
+"""
+
+# Won in the first quarter of 2026: Ann 1,600.00, Bob 2,500.50, Cid 400.00; five deals and 4,500.50 together.
+DEALS = """\
+deal,agent,account,stage,created,closed,amount,currency,changed
+D01,Ann,Acme,Won,2026-01-05,2026-02-10,1000.00,USD,2026-02-10
+D02,Ann,Bolt,Lost,2026-01-07,2026-02-12,300.00,USD,2026-02-12
+D03,Bob,Acme,Won,2026-01-12,2026-03-03,2500.50,USD,2026-03-03
+D04,Bob,Crest,Talking,2026-02-02,,700.00,USD,2026-02-02
+D05,Cid,Crest,Won,2026-02-05,2026-03-20,400.00,USD,2026-03-20
+D06,Cid,Dune,Talking,2026-02-20,,950.00,USD,2026-02-20
+D07,Ann,Dune,Won,2026-01-20,2026-02-27,250.00,USD,2026-02-27
+D08,Bob,Bolt,Lost,2026-01-25,2026-03-01,80.00,USD,2026-03-01
+D09,Cid,Acme,Lost,2026-03-02,2026-03-25,120.00,USD,2026-03-25
+D10,Ann,Elm,Won,2026-03-04,2026-03-28,350.00,USD,2026-03-28
+D11,Bob,Elm,Talking,2026-03-10,,610.00,USD,2026-03-10
+D12,Cid,Bolt,Talking,2026-03-15,,45.00,USD,2026-03-15
+"""
+AGENTS = """\
+agent,team
+Ann,North
+Bob,North
+Cid,South
+"""
+TEAMS = """\
+team,region,head
+North,Europe,Nora
+South,Europe,Sven
+Europe,,Eve
+"""
+EXPORT = {"deals.csv": DEALS, "agents.csv": AGENTS, "teams.csv": TEAMS}
+
+# The next night's export: D04 is won, D13 is new, and the amount of D10 was corrected.
+NEXT_DEALS = (
+    DEALS.replace(
+        "Talking,2026-02-02,,700.00,USD,2026-02-02", "Won,2026-02-02,2026-03-30,720.00,USD,2026-03-30"
+    ).replace("350.00,USD,2026-03-28", "355.00,USD,2026-03-31")
+    + "D13,Cid,Fern,Talking,2026-03-30,,60.00,USD,2026-03-30\n"
+)
+
+# Differs from run to run of the same content: when the warehouse learned of something, and the history of runs.
+HISTORY_OF_RUNS = {"release", "quality_result"}
+MOMENTS_OF_LEARNING = {"recorded_at", "known_at", "landed_at", "first_seen_at"}
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and all it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """Both streams in one line, so that a message is found wherever it was wrapped."""
+        return " ".join(f"{self.out} {self.err}".split())
+
+
+class Company:
+    """The company's folder."""
+
+    first_run: Ended
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.export = root / "export"
+        self.home = root / "var"
+        self._kept = root / "kept"
+        self.export.mkdir(parents=True)
+        self._kept.mkdir()
+        self.reset_files()
+
+    def reset_files(self) -> None:
+        """Write the export and the settings as they are at first."""
+        shutil.rmtree(self.export)
+        self.export.mkdir()
+        for name, content in EXPORT.items():
+            self.write(name, content)
+        self.configure()
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Write a file of the export."""
+        (self.export / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def configure(self, config: str = CONFIG) -> None:
+        """Write kpimart.toml."""
+        (self.root / "kpimart.toml").write_text(config)
+
+    # ------------------------------------------------------------------------------------------------------- commands
+
+    def kpimart(self, *arguments: str, command: Sequence[str] = KPIMART, **environment: str) -> Ended:
+        """Run a command in the company's folder to its end."""
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=self.root,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """What a command finds around it."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("KPIMART_")}
+        return {**kept, **more}
+
+    def run_here(self) -> pipeline.Run:
+        """A whole run in this process, which pays for its imports once, and has one process that judges."""
+        settings = load_settings(self.root / "kpimart.toml", home=self.home)
+        judge = contextlib.nullcontext(shared_judge())
+        with mock.patch.object(pipeline, "Judge", return_value=judge):
+            return pipeline.run(settings, files=self.export)
+
+    # ---------------------------------------------------------------------------------------------------------- homes
+
+    def keep(self, name: str) -> Path:
+        """Keep the home as it is; returns where it is kept."""
+        place = self._kept / name
+        copy_tree(self.home, place)
+        return place
+
+    def rewind(self, name: str) -> None:
+        """Make the home what it was when it was kept, and the files what they are at first."""
+        copy_tree(self._kept / name, self.home)
+        self.reset_files()
+
+    def start_anew(self) -> None:
+        """An empty home, but for what dbt remembers of the project."""
+        for path in self.home.iterdir():
+            if path.name != "dbt":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.reset_files()
+
+    def published(self) -> dict[str, str]:
+        """SHA-256 of every file that people can open, the served one and all releases."""
+        return checksums(self.home / "reporting")
+
+    def ask(self, sql: str) -> Rows:
+        """Ask the warehouse."""
+        with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def change_warehouse(self, sql: str) -> None:
+        """Do to the warehouse what nobody should."""
+        with duckdb.connect(str(self.home / "warehouse.duckdb")) as connection:
+            connection.execute(sql)
+
+    def ask_served(self, sql: str) -> Rows:
+        """Ask what is served, as people do."""
+        with duckdb.connect(str(self.home / "reporting" / "reporting.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def tables(self) -> dict[str, Rows]:
+        """The served tables as sorted rows, without what differs from run to run."""
+        names = self.ask_served("select table_name, column_name from duckdb_columns() where not internal order by all")
+        tables: dict[str, list[str]] = {}
+        for table, column in names:
+            if table not in HISTORY_OF_RUNS and column not in MOMENTS_OF_LEARNING:
+                tables.setdefault(table, []).append(f'"{column}"')
+        return {
+            table: self.ask_served(f'select {", ".join(columns)} from "{table}" order by all')
+            for table, columns in tables.items()
+        }
+
+    def leftovers(self) -> list[str]:
+        """What an interrupted run may leave in the home, and the next one must take away."""
+        names = [path.relative_to(self.home).as_posix() for path in self.home.rglob("*")]
+        signs = (".partial", ".wal", ".tmp", ".gate", ".spill", ".next", "writer.pid", "scratch/", ".dlt/files/")
+        return sorted(name for name in names if any(sign in name for sign in signs))
+
+
+def company_in(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    """The one company of the session, as it was after its first night."""
+    company = released_company(tmp_path_factory.getbasetemp() / "company")
+    company.rewind(RELEASED)
+    return company
+
+
+@functools.cache
+def released_company(root: Path) -> Company:
+    """The company after its first night, whose home is kept as RELEASED. All tests of a session share it."""
+    company = Company(root)
+    company.first_run = company.kpimart("run", "--json")
+    if company.first_run.code != 0:
+        raise AssertionError(company.first_run)
+    company.keep(RELEASED)
+    return company
+
+
+@functools.cache
+def undisturbed_tables(company: Company) -> dict[str, Rows]:
+    """What the night after the first publishes when nothing goes wrong."""
+    company.rewind(RELEASED)
+    company.write("deals.csv", NEXT_DEALS)
+    company.run_here()
+    return company.tables()
+
+
+@functools.cache
+def shared_judge() -> Judge:
+    """One process that judges, until the tests end."""
+    life = contextlib.ExitStack()
+    atexit.register(life.close)
+    return life.enter_context(Judge())
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a home; files that are one file under two names stay one."""
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Path below the folder → SHA-256, of every file."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

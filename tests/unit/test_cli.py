@@ -1,0 +1,311 @@
+"""The command line: what it prints where, and what it ends with."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kpimart import cli, pipeline
+from kpimart.cli import app
+from kpimart.errors import BuildFailed, GateRefused, KpiMartError, SourceUnreachable, WarehouseBusy
+from kpimart.warehouse import writer_lock
+
+COMMANDS = [
+    ["run"],
+    ["extract"],
+    ["build"],
+    ["validate"],
+    ["publish"],
+    ["kpi"],
+    ["status"],
+    ["releases"],
+    ["rollback"],
+    ["doctor"],
+    ["demo"],
+    ["demo", "export"],
+]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command ended with."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Kpimart = Callable[..., Ended]
+
+
+@pytest.fixture
+def kpimart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kpimart:
+    """`kpimart(*arguments, home=…)` in an empty folder, from its arguments to its exit code."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str, home: Path | None = None) -> Ended:
+        monkeypatch.setenv("KPIMART_HOME", str(home or tmp_path / "home"))
+        monkeypatch.setattr("sys.argv", ["kpimart", *arguments])
+        code: Any = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        return Ended(code, *capsys.readouterr())
+
+    return command
+
+
+def subcommands() -> set[str]:
+    return {info.name or info.callback.__name__ for info in app.registered_commands if info.callback} | {"demo"}
+
+
+# Help
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    assert subcommands() == {command[0] for command in COMMANDS}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(kpimart: Kpimart, command: list[str]) -> None:
+    ended = kpimart(*command, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    usage, _, purpose, *_ = ended.out.splitlines()
+    assert usage.startswith(f"Usage: kpimart {' '.join(command)} ")
+    assert purpose.strip().endswith(".")
+
+
+def test_the_help_names_every_command_with_its_purpose(kpimart: Kpimart) -> None:
+    lines = kpimart("--help").out.splitlines()
+    told = dict(line.split(maxsplit=1) for line in lines[lines.index("Commands:") + 1 :])
+    assert told.keys() == subcommands()
+    assert all(told.values())
+
+
+def test_without_a_command_the_help_is_shown_as_wrong_usage(kpimart: Kpimart) -> None:
+    ended = kpimart()
+    assert (ended.code, ended.out) == (2, "")
+    assert "Commands:" in ended.err
+
+
+def test_the_installed_command_is_this_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("kpimart"), "kpi"],
+        cwd=tmp_path,
+        env={**os.environ, "KPIMART_HOME": "nowhere"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "kpimart: nowhere serves no release yet; make the first with kpimart run\n"
+
+
+# Wrong usage and settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rnu"], "No such command 'rnu'"),
+        (["run", "--asof", "2018-01-01"], "No such option: --asof"),
+        (["kpi", "--by", "team"], "Invalid value for '--by': "),
+        (["kpi", "--lang", "de"], "Invalid value for '--lang'"),
+        (["demo", "export"], "Missing argument 'folder'"),
+        (["status", "--config", "no.toml"], "kpimart: no.toml: there is no such file"),
+        (["run", "--as-of", "yesterday"], "kpimart: --as-of 'yesterday': give a date or a time in ISO 8601"),
+        (["build", "--known-at", "2018-02-30"], "kpimart: --known-at '2018-02-30': give a date or a time in ISO 8601"),
+        (["build", "--as-of", "2018"], "kpimart: --as-of '2018': give a date or a time in ISO 8601"),
+        (["build"], "kpimart: nothing has been extracted yet; run kpimart extract first"),
+        (["validate"], "kpimart: nothing was built yet; run kpimart build"),
+        (["publish", "20300101T000000Z"], "kpimart: there is no build 20300101T000000Z"),
+        (["rollback"], "kpimart: there is no sound release in "),
+        (["rollback", "20300101T000000Z"], "kpimart: there is no release 20300101T000000Z in "),
+        (["extract"], "kpimart: settings: files.deals: no file is mapped to deals"),
+        (["run", "--source", "hubspot"], "hubspot"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_wrong_usage_ends_with_2_and_is_told_on_stderr_only(kpimart: Kpimart, arguments: list[str], said: str) -> None:
+    ended = kpimart(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_wrong_variable_ends_with_2(kpimart: Kpimart, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPIMART_TIMEZONE", "UTC")
+    ended = kpimart("status")
+    assert (ended.code, ended.out) == (2, "")
+    assert "did you mean 'KPIMART_TIME_ZONE'?" in ended.err
+
+
+def test_a_moment_before_all_calendars_ends_with_2(kpimart: Kpimart, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPIMART_TIME_ZONE", "Europe/Berlin")
+    assert kpimart("build", "--as-of", "0001-01-01").code == 2
+
+
+# Exit codes
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(GateRefused, 3), (SourceUnreachable, 4), (WarehouseBusy, 1), (BuildFailed, 1)],
+)
+def test_a_command_ends_with_the_exit_code_of_its_error(
+    kpimart: Kpimart, monkeypatch: pytest.MonkeyPatch, error: type[KpiMartError], code: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error("why\n  what now   rerun")
+
+    monkeypatch.setattr(pipeline, "run", fail)
+    ended = kpimart("run", "--json")
+    assert (ended.code, ended.out, ended.err) == (code, "", "kpimart: why\n  what now   rerun\n")
+
+
+def test_a_source_that_is_not_there_ends_with_4(kpimart: Kpimart, tmp_path: Path) -> None:
+    (tmp_path / "kpimart.toml").write_text(
+        "[[files.deals]]\nfile = 'deals.csv'\ncolumns = { id = 'id', stage = 'stage' }\n"
+        "[[files.stages]]\nname = 'Won'\noutcome = 'won'\nposition = 1\n"
+    )
+    ended = kpimart("extract", "--files", "nowhere")
+    assert (ended.code, ended.out) == (4, "")
+    assert "there is no folder nowhere" in ended.err
+
+
+def test_another_run_under_way_ends_with_1_and_names_it(kpimart: Kpimart, home: Path) -> None:
+    with writer_lock(home):
+        ended = kpimart("rollback", home=home)
+    assert (ended.code, ended.out) == (1, "")
+    assert f"another run (process {os.getpid()}) is writing" in ended.err
+
+
+def test_an_interruption_ends_with_130(kpimart: Kpimart, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "run", interrupted)
+    ended = kpimart("run")
+    assert (ended.code, ended.out) == (130, "")
+    assert "Traceback" not in ended.err
+
+
+def test_a_doctor_who_finds_something_failed_ends_with_1(kpimart: Kpimart) -> None:
+    ended = kpimart("doctor")
+    assert ended.code == 1
+    assert "no file is mapped to deals" in ended.out
+    assert ended.err == ""
+
+
+def test_the_demo_in_a_place_that_cannot_be_written_is_a_message(kpimart: Kpimart, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = kpimart("demo", "export", str(tmp_path / "file"))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"kpimart: writing the demo company into {tmp_path / 'file'}: File exists")
+
+
+# What is printed
+
+
+def test_figures_are_shown_as_a_table(kpimart: Kpimart, published: Path) -> None:
+    ended = kpimart("kpi", "--by", "department", "--kpi", "won_amount", "--kpi", "win_rate", home=published)
+    assert (ended.code, ended.err) == (0, "")
+    assert "│ North       │    1,250,000.50 │   70.0 % │" in ended.out
+    assert "│ South [old] │            0.00 │        – │" in ended.out
+
+
+def test_figures_for_machines_are_exact(kpimart: Kpimart, published: Path) -> None:
+    told = kpimart("kpi", "--by", "company", "--kpi", "won_amount", "--json", home=published).json
+    assert told["period"] == {
+        "grain": "month",
+        "start": "2026-12-01",
+        "end": "2026-12-31",
+        "is_complete": True,
+        "start_before": "2026-11-01",
+    }
+    (figure,) = told["figures"]
+    assert (figure["value"], figure["value_before"]) == ("1250000.50000000", "1000000.00000000")
+
+
+def test_the_figures_of_an_earlier_release_can_be_asked_for(kpimart: Kpimart, published: Path) -> None:
+    assert kpimart("kpi", "--by", "company", "--release", "20270107T020000Z", home=published).code == 0
+    assert kpimart("kpi", "--by", "company", "--release", "20300101T000000Z", home=published).code == 2
+
+
+def test_by_default_the_kpis_are_those_of_the_profile(kpimart: Kpimart, published: Path) -> None:
+    kpis = kpimart("kpi", "--json", home=published).json["kpis"]
+    assert [kpi["kpi_code"] for kpi in kpis][:2] == ["won_amount", "created_amount"]
+
+
+def test_names_come_in_the_language_asked_for(kpimart: Kpimart, published: Path) -> None:
+    assert "Сумма побед" in kpimart("kpi", "--lang", "ru", "--json", "--kpi", "won_amount", home=published).out
+
+
+def test_status_is_told_to_people_and_to_machines(kpimart: Kpimart, published: Path) -> None:
+    assert "20270108T020000Z" in kpimart("status", home=published).out
+    told = kpimart("status", "--json", home=published).json
+    assert told["release"]["release_id"] == "20270108T020000Z"
+    assert datetime.fromisoformat(told["release"]["as_of"]).isoformat() == "2027-01-08T00:00:00+00:00"
+    assert isinstance(told["age"], float)
+    assert told["gate"]["reporting"] == {"passed": 1, "failed": 0, "errored": 0}
+    assert told["batches"][0]["verdict"] == "accepted"
+
+
+def test_an_empty_home_has_a_status_for_machines_too(kpimart: Kpimart) -> None:
+    told = kpimart("status", "--json").json
+    assert told == {"release": None, "age": None, "gate": None, "batches": [], "builds": [], "busy": None}
+
+
+def test_releases_are_listed_for_people_and_for_machines(kpimart: Kpimart, published: Path) -> None:
+    assert kpimart("releases", home=published).out.count("2027010") == 2
+    listed = kpimart("releases", "--json", home=published).json
+    assert [(each["release_id"], each["is_current"]) for each in listed] == [
+        ("20270108T020000Z", True),
+        ("20270107T020000Z", False),
+    ]
+    assert all(Path(each["path"]).is_file() for each in listed)
+
+
+def test_a_damaged_release_is_listed_as_one(kpimart: Kpimart, home: Path) -> None:
+    (home / "reporting" / "releases" / "20270107T020000Z" / "manifest.json").unlink()
+    assert "release 20270107T020000Z is damaged: manifest.json is missing" in kpimart("releases", home=home).out
+
+
+def test_a_rollback_tells_what_is_served_now(kpimart: Kpimart, home: Path) -> None:
+    assert "release 20270107T020000Z is served" in kpimart("rollback", home=home).out
+    assert kpimart("rollback", "20270108T020000Z", "--json", home=home).json["is_current"] is True
+    assert kpimart("status", "--json", home=home).json["release"]["release_id"] == "20270108T020000Z"
+
+
+def test_the_checks_of_the_doctor_are_there_for_machines(kpimart: Kpimart, published: Path) -> None:
+    checks = kpimart("doctor", "--json", home=published).json
+    assert {"name": "warehouse", "outcome": "ok"}.items() <= checks[5].items()
+
+
+def test_a_command_to_copy_stays_on_one_line(kpimart: Kpimart, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = kpimart("rollback", home=home).out
+    assert [line for line in out.splitlines() if "duckdb -readonly" in line and line.endswith('kpi_company_month"')]
+
+
+def test_progress_is_for_a_terminal_and_leaves_nothing_in_a_log(
+    kpimart: Kpimart, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tells(*_: object, tell: Callable[[str], None], **__: object) -> pipeline.Extraction:
+        tell("fetching files")
+        return pipeline.Extraction((), None)
+
+    monkeypatch.setattr(pipeline, "extract", tells)
+    ended = kpimart("extract", "--json", home=home)
+    assert (ended.code, ended.json, ended.err.strip()) == (0, [], "")

@@ -1,0 +1,243 @@
+"""Every check of `kpimart doctor`, well and ill; what is ill is really so."""
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kpimart import doctor
+from kpimart.doctor import Check, examine
+from kpimart.settings import Settings
+from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, writer_lock
+
+NAMES = ["python", "settings", "profile", "project", "home", "warehouse", "source files", "release"]
+
+DEALS = {
+    "file": "deals.csv",
+    "columns": {"id": "id", "stage": "stage", "created_at": "created", "amount": "amount"},
+}
+STAGES = ({"name": "Won", "outcome": "won", "position": 1},)
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+import kpimart.extract.packages, kpimart.publish.release
+from kpimart.doctor import examine
+from kpimart.settings import Settings
+# All is imported by now: who is nobody may not be able to read Python either.
+os.geteuid() or os.setuid(int(sys.argv[2]))
+(home,) = [check for check in examine(Settings(home=Path(sys.argv[1]))) if check.name == "home"]
+print(home.outcome, home.found)
+"""
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """A folder with two deals that are well."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    write_deals(folder, "1,Won,2026-11-01,5", "2,Won,2026-11-02,6")
+    return folder
+
+
+def write_deals(folder: Path, *rows: str) -> None:
+    (folder / "deals.csv").write_text("\n".join(("id,stage,created,amount", *rows)) + "\n")
+
+
+def settings(home: Path, folder: Path | None = None, **values: object) -> Settings:
+    return Settings(home=home, files={"folder": folder, "stages": STAGES, "deals": (DEALS,)}, **values)  # type: ignore[arg-type]
+
+
+def check(name: str, checked: Settings, files: Path | None = None) -> Check:
+    """The one check of that name, among all the others."""
+    (found,) = [each for each in examine(checked, files) if each.name == name]
+    return found
+
+
+def test_a_home_in_use_is_well(published: Path, export: Path) -> None:
+    checks = examine(settings(published, export))
+    assert [each.name for each in checks] == NAMES
+    assert {each.outcome for each in checks} == {"ok"}
+
+
+def test_a_home_before_its_first_run_is_well(tmp_path: Path, export: Path) -> None:
+    checks = {each.name: each for each in examine(settings(tmp_path / "home"), export)}
+    assert {each.outcome for each in checks.values()} == {"ok"}
+    assert checks["warehouse"].found == "not there yet; the first run makes it"
+    assert checks["release"].found == "none yet; kpimart run makes the first"
+
+
+def test_versions_of_what_matters_are_told(tmp_path: Path) -> None:
+    found = check("python", settings(tmp_path)).found
+    assert sys.version.split()[0] in found
+    assert f"duckdb {importlib.metadata.version('duckdb')}" in found
+
+
+def test_a_library_that_is_missing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LIBRARIES", ("duckdb", "no-such-library"))
+    assert check("python", settings(tmp_path)) == Check(
+        "python", "failed", "No package metadata was found for no-such-library"
+    )
+
+
+def test_where_settings_come_from_is_told(tmp_path: Path) -> None:
+    said = check("settings", settings(tmp_path, time_zone="Europe/Berlin", base_currency="EUR")).found
+    assert said == "no kpimart.toml, only defaults and the environment; time zone Europe/Berlin, base currency EUR"
+
+
+def test_an_unknown_profile_fails(tmp_path: Path) -> None:
+    found = check("profile", settings(tmp_path, profile="growht"))
+    assert (found.outcome, found.found[:36]) == ("failed", "profile: 'growht' is not in kpi_prof")
+
+
+def test_seeds_that_are_missing_fail_and_stop_no_other_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kpimart.figures.SEEDS", tmp_path)
+    monkeypatch.setattr(doctor, "SEEDS", tmp_path)
+    checks = {each.name: each for each in examine(settings(tmp_path))}
+    assert list(checks) == NAMES
+    assert checks["profile"].outcome == "failed"
+    assert "kpi_profile.csv" in checks["profile"].found
+    assert checks["project"] == Check("project", "failed", "missing: kpi_catalogue.csv; check the project out again")
+
+
+def test_links_that_a_checkout_has_lost_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a system without symbolic links, or after copying only `dbt_project/`."""
+    monkeypatch.setattr(doctor, "DBT_PROJECT", tmp_path)
+    found = check("project", settings(tmp_path))
+    assert (found.outcome, found.found) == ("failed", "missing: models, seeds, tests; check the project out again")
+
+
+def test_a_suite_that_is_missing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suites = shutil.copytree(doctor.EXPECTATIONS, tmp_path / "expectations")
+    (suites / "reporting" / "deal.json").unlink()
+    monkeypatch.setattr(doctor, "EXPECTATIONS", suites)
+    found = check("project", settings(tmp_path))
+    assert (found.outcome, found.found) == (
+        "failed",
+        "missing: expectations/reporting/deal.json; check the project out again",
+    )
+
+
+def test_a_home_that_cannot_be_written_fails(tmp_path: Path, nobody: int) -> None:
+    tmp_path.chmod(0o555)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, str(tmp_path / "home"), str(nobody)], capture_output=True, text=True
+    )
+    tmp_path.chmod(0o755)
+    assert done.stdout.startswith("failed ")
+    assert f"Permission denied ({tmp_path / 'home'}); make room or grant the right" in done.stdout
+
+
+def test_a_file_in_place_of_the_home_fails(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    found = check("home", settings(tmp_path / "home"))
+    assert found.outcome == "failed"
+    assert str(tmp_path / "home") in found.found
+
+
+def test_little_room_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "NEEDED_FREE_BYTES", 1 << 60)
+    found = check("home", settings(tmp_path))
+    assert found.outcome == "warning"
+    assert "GB free; make room before the disk is full" in found.found
+
+
+def test_a_run_under_way_is_a_warning(home: Path) -> None:
+    with writer_lock(home):
+        checks = {each.name: each for each in examine(settings(home))}
+    assert checks["home"].outcome == checks["warehouse"].outcome == "warning"
+    assert "another run (process" in checks["warehouse"].found
+
+
+def test_a_warehouse_is_told_by_what_it_holds(home: Path) -> None:
+    with open_warehouse(home) as connection:
+        connection.execute("""
+            insert into ops.batch values ('files-2', 'files', now(), now()), ('kpimart-1', 'kpimart', now(), now());
+            insert into ops.batch_verdict values ('files-2', 'held', now(), 'too many vanished');
+            insert into ops.quarantine values ('files-2', 'files', 'deals', 'line 3', null, 'no id', '{}', now());
+        """)
+    assert check("warehouse", settings(home)) == Check(
+        "warehouse", "ok", "2 batches, 1 of them held; 1 records in quarantine"
+    )
+
+
+def test_a_damaged_warehouse_fails(tmp_path: Path) -> None:
+    (tmp_path / WAREHOUSE_FILE).write_bytes(b"x" * 20_000)
+    found = check("warehouse", settings(tmp_path))
+    assert found.outcome == "failed"
+    assert "not a valid DuckDB database file" in found.found
+
+
+def test_a_source_is_read_to_its_end(tmp_path: Path, export: Path) -> None:
+    found = check("source files", settings(tmp_path, export))
+    assert found == Check("source files", "ok", "2 rows can be read, 0 would go to quarantine")
+
+
+def test_the_folder_that_is_handed_over_comes_first(tmp_path: Path, export: Path) -> None:
+    assert check("source files", settings(tmp_path, tmp_path / "elsewhere"), export).outcome == "ok"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda export: shutil.rmtree(export), "there is no folder "),
+        (lambda export: (export / "deals.csv").unlink(), "deals.csv"),
+        (lambda export: (export / "deals.csv").write_text("id,stage,created\n"), "no column 'amount'"),
+    ],
+    ids=["no_folder", "no_file", "no_column"],
+)
+def test_a_source_that_cannot_be_read_fails(tmp_path: Path, export: Path, spoil: object, said: str) -> None:
+    spoil(export)  # type: ignore[operator]
+    found = check("source files", settings(tmp_path, export))
+    assert found.outcome == "failed"
+    assert said in found.found
+
+
+def test_more_bad_records_than_a_run_would_take_fail(tmp_path: Path, export: Path) -> None:
+    write_deals(export, "1,Won,2026-11-01,5", "2,Won,never,6")
+    found = check("source files", settings(tmp_path, export))
+    assert found.outcome == "failed"
+    assert found.found == (
+        "2 rows can be read, 1 would go to quarantine, "
+        "of deals more than thresholds.max_quarantined_share = 1.0% lets pass"
+    )
+    patient = settings(tmp_path, export, thresholds={"max_quarantined_share": 0.5})
+    assert check("source files", patient).outcome == "ok"
+
+
+def test_nothing_mapped_fails(tmp_path: Path) -> None:
+    found = check("source files", Settings(home=tmp_path))
+    assert found.outcome == "failed"
+    assert "no file is mapped to deals" in found.found
+
+
+def test_the_served_release_is_verified(published: Path) -> None:
+    assert check("release", settings(published)) == Check(
+        "release", "ok", "20270108T020000Z is served, figures as of 2027-01-08 00:00 UTC, checksums right"
+    )
+
+
+@pytest.mark.parametrize(
+    "file", ["reporting.duckdb", "parquet/deal.parquet", "manifest.json"], ids=["figures", "parquet", "manifest"]
+)
+def test_a_release_that_was_touched_fails(home: Path, file: str) -> None:
+    touched = home / "reporting" / "releases" / "20270108T020000Z" / file
+    touched.chmod(0o644)
+    content = bytearray(touched.read_bytes())
+    content[len(content) // 2] ^= 1
+    touched.write_bytes(content)
+    found = check("release", settings(home))
+    assert found.outcome == "failed"
+    assert "20270108T020000Z is damaged" in found.found
+    assert file in found.found
+
+
+def test_looking_leaves_nothing_behind(home: Path, export: Path) -> None:
+    before = {path: path.stat().st_size for path in home.rglob("*")}
+    examine(settings(home, export))
+    after = {path: path.stat().st_size for path in home.rglob("*")}
+    assert {path.name for path in after.keys() ^ before.keys()} <= {"writer.lock"}
+    assert {path: after[path] for path in before} == before

@@ -1,0 +1,180 @@
+"""What stands on the screen at the end of a command."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import RenderableType
+
+from kpimart import render, report
+from kpimart.build import Build
+from kpimart.extract.landing import LandedBatch, LandedObject
+from kpimart.pipeline import Extraction, Run
+from kpimart.publish.manifest import Gate, GateCounts
+from kpimart.publish.release import current, releases, rollback
+from kpimart.quality.verdict import Outcome, Result, Verdict
+from kpimart.settings import Settings
+from kpimart.status import LastBatch, LastBuild, Status, read_status
+
+NIGHT = datetime(2027, 1, 8, 2, tzinfo=UTC)
+SETTINGS = Settings(home=Path("var"), time_zone="Europe/Berlin")
+
+
+Screen = pytest.CaptureFixture[str]
+
+
+def shown(capsys: Screen, told: Iterable[RenderableType]) -> str:
+    console = render.console()
+    for part in told:
+        console.print(part)
+    return capsys.readouterr().out
+
+
+def row_of(text: str, name: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if name in line]
+    return [cell.strip() for cell in line.split("│")[1:-1]]
+
+
+def result(outcome: Outcome, severity: str = "critical") -> Result:
+    return Result("kpi_value", "won_amount of company", severity, outcome)  # type: ignore[arg-type]
+
+
+def extraction(verdict: Verdict | None) -> Extraction:
+    deals = LandedObject("deals", "full", 8800, 1200, 3, 1, 8000)
+    return Extraction((LandedBatch("files-2", "files", NIGHT, NIGHT, (deals,)),), verdict)
+
+
+@pytest.fixture
+def done(published: Path) -> Run:
+    release = current(published)
+    assert release is not None
+    return Run(
+        extraction(Verdict("raw", (result("passed"), result("failed", "warning")))),
+        Build("20270108T020000Z", NIGHT.replace(hour=0), NIGHT, published / "warehouse.duckdb"),
+        Verdict("reporting", (result("passed"), result("passed"))),
+        release,
+        {"extract": 1.234, "build": 5.0},
+    )
+
+
+# A run
+
+
+def test_a_run_says_what_was_read_built_and_judged(done: Run, capsys: Screen) -> None:
+    text = shown(capsys, report.of_run(SETTINGS, done, ["won_amount", "lost_deals"]))
+    assert "read files-2" in text
+    assert row_of(text, "deals  ") == ["deals", "8,800", "1,200", "1", "3"]
+    assert "20270108T020000Z, figures as of 2027-01-08 01:00 CET" in text
+    assert "raw: 1 passed, 1 warned; reporting: 2 passed, 0 warned" in text
+    assert "extract 1.2 s, build 5.0 s" in text
+
+
+def test_a_run_shows_the_few_kpis_of_this_and_the_last_month_and_where_to_look(done: Run, capsys: Screen) -> None:
+    text = shown(capsys, report.of_run(SETTINGS, done, ["won_amount", "lost_deals"]))
+    assert "2027-01-01 … 2027-01-31, going on" in text
+    assert row_of(text, "90,000.00") == ["Company", "90,000.00", "4"]
+    assert row_of(text, "before 1,250,000.50") == ["", "before 1,250,000.50", "before 1,100"]
+    assert "look at it:  kpimart kpi --by manager" in text
+
+
+def test_a_run_that_landed_nothing_tells_of_no_raw_gate(done: Run) -> None:
+    again = Run(Extraction((), None), done.build, done.verdict, done.release)
+    assert report.gate_counts(again) == {"reporting": {"passed": 2, "failed": 0, "errored": 0}}
+
+
+def test_every_outcome_of_a_gate_is_counted(done: Run) -> None:
+    assert report.gate_counts(done)["raw"] == {"passed": 1, "failed": 1, "errored": 0}
+
+
+# Releases
+
+
+def test_the_command_that_opens_the_release_is_right(published: Path) -> None:
+    release = current(published)
+    assert release is not None
+    text = report.of_release(release)
+    served = published / "reporting" / "reporting.duckdb"
+    assert served.is_file()
+    assert f"release 20270108T020000Z is served: {served}" in text
+    assert f'duckdb -readonly {served} "select * from reporting.kpi_company_month"' in text
+
+
+def test_a_release_of_an_earlier_moment_says_how_to_serve_it(published: Path) -> None:
+    earlier = releases(published)[-1]
+    text = report.of_release(earlier)
+    assert f"lies in {earlier.database}\n" in text
+    assert text.endswith(":  kpimart rollback 20270107T020000Z")
+
+
+def test_releases_are_listed_in_local_time_with_the_served_one_marked(home: Path, capsys: Screen) -> None:
+    rollback(home)
+    text = shown(capsys, report.of_releases(SETTINGS, releases(home)))
+    moments = ["2027-01-07 01:00 CET", "2027-01-07 03:00 CET", "2027-01-07 03:02 CET"]
+    assert row_of(text, "20270107T020000Z") == ["20270107T020000Z", *moments, "yes"]
+    assert row_of(text, "20270108T020000Z")[4:] == [""]
+
+
+def test_where_nothing_is_published_the_next_step_is_told(capsys: Screen) -> None:
+    assert shown(capsys, report.of_releases(SETTINGS, [])) == "var has no releases yet: kpimart run\n"
+
+
+# Status
+
+
+def test_status_says_whether_it_is_fresh_and_right(published: Path, capsys: Screen) -> None:
+    text = shown(capsys, report.of_status(SETTINGS, read_status(published, lambda: NIGHT + timedelta(hours=5))))
+    assert "20270108T020000Z" in text
+    assert "figures as of  2027-01-08 01:00 CET, 7 h 0 min ago" in text
+    assert "1 passed, 0 failed, 0 errored" in text
+    assert row_of(text, "files-1") == ["files-1", "2027-01-07 02:00 CET", "8,885", "8,883", "2", "accepted"]
+
+
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [
+        (timedelta(minutes=5), "0 h 5 min"),
+        (timedelta(hours=23, minutes=59), "23 h 59 min"),
+        (timedelta(days=1, hours=3), "1 day"),
+        (timedelta(days=3247), "3,247 days"),
+    ],
+)
+def test_an_age_is_told_in_hours_then_in_days(published: Path, capsys: Screen, age: timedelta, told: str) -> None:
+    status = read_status(published, lambda: NIGHT.replace(hour=0) + age)
+    assert f", {told} ago" in shown(capsys, report.of_status(SETTINGS, status))
+
+
+def test_figures_that_run_ahead_of_the_clock_are_not_called_old(published: Path, capsys: Screen) -> None:
+    """`--as-of` the end of the month, in the middle of it."""
+    status = read_status(published, lambda: NIGHT.replace(hour=0) - timedelta(hours=5))
+    assert "2027-01-08 01:00 CET, in 5 h 0 min" in shown(capsys, report.of_status(SETTINGS, status))
+
+
+def test_status_says_what_became_of_each_build_and_batch(capsys: Screen) -> None:
+    builds = (
+        LastBuild("broken", NIGHT, None, None),
+        LastBuild("unjudged", NIGHT, NIGHT, None),
+        LastBuild("refused", NIGHT, NIGHT, 2),
+        LastBuild("good", NIGHT, NIGHT, 0),
+    )
+    batches = (LastBatch("files-9", NIGHT, 5, 0, 0, None), LastBatch("files-8", NIGHT, 5, 0, 0, "held"))
+    text = shown(capsys, report.of_status(SETTINGS, Status(None, None, None, batches, builds, None)))
+    ended = "2027-01-08 03:00 CET"
+    assert row_of(text, "broken")[2:] == ["broke off", "not judged"]
+    assert row_of(text, "unjudged")[2:] == [ended, "not judged"]
+    assert row_of(text, "refused")[2:] == [ended, "2 not passed"]
+    assert row_of(text, "good")[2:] == [ended, "passed"]
+    assert row_of(text, "files-9")[-1] == "not judged"
+    assert row_of(text, "files-8")[-1] == "held"
+
+
+def test_an_empty_home_is_told_the_next_step(capsys: Screen) -> None:
+    text = shown(capsys, report.of_status(SETTINGS, Status(None, None, None, (), (), None)))
+    assert text == "var serves nothing yet: kpimart run\n"
+
+
+def test_a_run_that_is_writing_is_told_of(published: Path, capsys: Screen) -> None:
+    release = releases(published)[0]
+    gate = Gate(raw=GateCounts(), reporting=GateCounts(passed=1))
+    status = Status(release, timedelta(hours=1), gate, (), (), "another run (process 7) is writing var")
+    assert "another run (process 7) is writing var" in shown(capsys, report.of_status(SETTINGS, status))
