@@ -39,10 +39,9 @@ from kpimart.warehouse import (
 )
 
 if TYPE_CHECKING:
-    from dbt.contracts.graph.manifest import Manifest
-
     from kpimart.extract.landing import LandedBatch
     from kpimart.publish.shelf import Release
+    from kpimart.transform import Manifest
 
 Tell = Callable[[str], None]
 """Called with a few words on what is being done, often."""

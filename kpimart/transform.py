@@ -18,7 +18,7 @@ from kpimart.warehouse import open_database
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunner, dbtRunnerResult
-    from dbt.contracts.graph.manifest import Manifest
+    from dbt.contracts.graph.manifest import Manifest as Manifest  # what `run` hands on from parse_dbt to run_dbt
 
 SHOWN_ROWS = 5
 

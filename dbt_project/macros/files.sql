@@ -11,7 +11,7 @@
 {#- The rows that a mapping reads, with the mapped columns parsed once into `source`. -#}
 {% macro files_rows(mapping, versions) -%}
     {%- set names = [] -%}
-    {%- for column in mapping.columns.values() if column.column is not none and column.column not in names -%}
+    {%- for column in mapping.columns.values() if column.get('column') and column.column not in names -%}
         {%- do names.append(column.column) -%}
     {%- endfor -%}
     {%- set structure = {} -%}
@@ -41,12 +41,12 @@
     {%- set column = mapping.columns.get(property) -%}
     {%- if column is none or column is not defined -%}
         cast(null as varchar)
-    {%- elif column.constant is not none -%}
+    {%- elif column.get('constant') is not none -%}
         {{ sql_text(column.constant) }}
     {%- else -%}
         {%- set blanks = "chr(32)||chr(9)||chr(10)||chr(13)||chr(11)||chr(12)||chr(160)||chr(8199)||chr(8239)||chr(8203)||chr(65279)" -%}
         {%- set trimmed = 'nullif(trim(source."' ~ (column.column | replace('"', '""')) ~ '", ' ~ blanks ~ "), '')" -%}
-        {%- if column['values'] -%}
+        {%- if column.get('values') -%}
             case {{ trimmed }}
                 {%- for found, meant in column['values'].items() %} when {{ sql_text(found) }} then {{ sql_text(meant) }}{% endfor %}
                 else {{ trimmed }} end

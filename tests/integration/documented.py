@@ -36,7 +36,7 @@ _BLOCK = re.compile(
 )
 
 _SHELL = """
-set -euo pipefail
+set -euo pipefail -o allexport
 if [ -e {state}/variables ]; then source {state}/variables; cd "$(cat {state}/folder)"; fi
 trap 'declare -px > {state}/variables; pwd > {state}/folder' EXIT
 source {state}/block
@@ -196,22 +196,18 @@ _CHANGING = (
 
 
 def differences(shown: str, printed: str) -> list[str]:
-    """The lines that a page shows and that were not printed, in this order."""
-    remaining = [_steady(line) for line in printed.splitlines()]
-    missing = []
-    may_skip = False
-    for line in shown.splitlines():
-        if line.strip() == "…":
-            may_skip = True
-            continue
-        pattern = re.compile(".*".join(re.escape(part) for part in _steady(line).split("…")))
-        places = [place for place, each in enumerate(remaining) if pattern.fullmatch(each)]
-        if places and (may_skip or places[0] == 0):
-            remaining = remaining[places[0] + 1 :]
-        else:
-            missing.append(line)
-        may_skip = False
-    return missing
+    """The lines that a page shows and that were not printed; none if all were, in this order."""
+    lines = [_steady(line) for line in printed.splitlines()]
+    wanted = [_steady(line) for line in shown.splitlines()]
+    whole = "".join(r"(?:.*\n)*?" if line == "…" else f"{_pattern(line)}\n" for line in wanted)
+    if re.match(whole, "".join(f"{line}\n" for line in lines)):
+        return []
+    missing = [line for line in wanted if line != "…" and not any(re.fullmatch(_pattern(line), each) for each in lines)]
+    return missing or ["each of these lines, but not in this order"]
+
+
+def _pattern(line: str) -> str:
+    return ".*".join(re.escape(part) for part in line.split("…"))
 
 
 def _steady(line: str) -> str:

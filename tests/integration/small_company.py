@@ -27,7 +27,10 @@ from kpimart.settings import load_settings
 
 KPIMART = (str(Path(sys.executable).with_name("kpimart")),)
 SECONDS = 300
+# Homes that are kept: after the first night; and in the night after it, when the build is made, and when it is judged.
 RELEASED = "released"
+BUILT = "built"
+JUDGED = "judged"
 # Without these, root meets the same locked doors as everybody else.
 WITHOUT_ROOTS_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
@@ -125,9 +128,10 @@ NEXT_DEALS = (
     + "D13,Cid,Fern,Talking,2026-03-30,,60.00,USD,2026-03-30\n"
 )
 
-# Differs from run to run of the same content: when the warehouse learned of something, and the history of runs.
+# Differs from run to run of the same content: the history of runs, and when the warehouse learned of something, of
+# which the id of an event is made too.
 HISTORY_OF_RUNS = {"release", "quality_result"}
-MOMENTS_OF_LEARNING = {"recorded_at", "known_at", "landed_at", "first_seen_at"}
+MOMENTS_OF_LEARNING = {"recorded_at", "deal_event_id"}
 
 Rows = list[tuple[Any, ...]]
 
@@ -257,7 +261,12 @@ class Company:
         """What an interrupted run may leave in the home, and the next one must take away."""
         names = [path.relative_to(self.home).as_posix() for path in self.home.rglob("*")]
         signs = (".partial", ".wal", ".tmp", ".gate", ".spill", ".next", "writer.pid", "scratch/", ".dlt/files/")
-        return sorted(name for name in names if any(sign in name for sign in signs))
+        landing = self.home / "landing" / "files"
+        complete = {marker.stem.removeprefix("files__") for marker in (landing / "_dlt_loads").iterdir()}
+        incomplete = [
+            str(file) for file in landing.glob("*/*.parquet") if ".".join(file.name.split(".")[:2]) not in complete
+        ]
+        return sorted([name for name in names if any(sign in name for sign in signs)] + incomplete)
 
 
 def company_in(tmp_path_factory: pytest.TempPathFactory) -> Company:
@@ -287,12 +296,39 @@ def undisturbed_tables(company: Company) -> dict[str, Rows]:
     return company.tables()
 
 
+@dataclass(frozen=True)
+class Steps:
+    """How each step of a night ended in a process of its own, and what was published in the end."""
+
+    ended: dict[str, Ended]
+    tables: dict[str, Rows]
+    releases: int
+
+
+@functools.cache
+def night_in_steps(company: Company) -> Steps:
+    """The night after the first, step by step; the homes BUILT and JUDGED are kept on the way."""
+    company.rewind(RELEASED)
+    company.write("deals.csv", NEXT_DEALS)
+    ended = {step: company.kpimart(step, "--json") for step in ("extract", "build")}
+    company.keep(BUILT)
+    ended["validate"] = company.kpimart("validate", "--json")
+    company.keep(JUDGED)
+    ended["publish"] = company.kpimart("publish", "--json")
+    return Steps(ended, company.tables(), len(list((company.home / "reporting" / "releases").iterdir())))
+
+
 @functools.cache
 def shared_judge() -> Judge:
     """One process that judges, until the tests end."""
     life = contextlib.ExitStack()
     atexit.register(life.close)
     return life.enter_context(Judge())
+
+
+def differing(found: dict[str, Rows], expected: dict[str, Rows]) -> list[str]:
+    """The names of the tables that are not the same on both sides."""
+    return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
 
 
 def copy_tree(source: Path, target: Path) -> None:

@@ -1,5 +1,6 @@
 """Where a build is made and what it may rest on. Whole runs, with dbt and the gates, are in tests/integration."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,8 @@ def seeds_decided(home: Path, folder: Path, at: datetime, **seeds: str) -> None:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """A home, in a folder whose name has what SQL would take for the end of a text, before its first extract."""
-    home = tmp_path / "O'Brien's home"
+    """A home before its first extract."""
+    home = tmp_path / "home"
     home.mkdir()
     with open_warehouse(home):
         return home
@@ -169,23 +170,32 @@ def test_a_build_waits_for_nobody(empty: Path) -> None:
 # A scratch database
 
 
+@pytest.fixture(scope="module")
+def warehouse_with_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three nights: a batch each, and one more that is held; the seeds changed on Wednesday."""
+    home, seeds = tmp_path_factory.mktemp("history"), tmp_path_factory.mktemp("seeds")
+    seeds_decided(home, seeds, MONDAY, kpi_catalogue="kpi_code\nold\n", gone="id\n1\n")
+    batch_judged(home, "files-1", MONDAY, "D1")
+    batch_judged(home, "files-held", MONDAY, "DX", verdict="held")
+    batch_judged(home, "files-2", TUESDAY, "D1", "D2")
+    batch_judged(home, "files-3", WEDNESDAY, "D3")
+    seeds_decided(home, seeds, WEDNESDAY, kpi_catalogue="kpi_code\nnew\n", added="id\n2\n")
+    build_made(home, "monday", MONDAY)
+    build_made(home, "past", TUESDAY, place="scratch/past.duckdb")
+    return home / WAREHOUSE_FILE
+
+
 @pytest.fixture
-def history(empty: Path, tmp_path: Path) -> Path:
-    """Three nights: a batch each, of which the second was held until Wednesday; the seeds changed on Tuesday."""
-    batch_judged(empty, "files-1", MONDAY, "D1")
-    batch_judged(empty, "files-held", MONDAY, "DX", verdict="held")
-    batch_judged(empty, "files-2", TUESDAY, "D1", "D2")
-    batch_judged(empty, "files-3", WEDNESDAY, "D3")
-    seeds_decided(empty, tmp_path / "seeds", MONDAY, kpi_catalogue="kpi_code\nold\n", gone="id\n1\n")
-    seeds_decided(empty, tmp_path / "seeds", WEDNESDAY, kpi_catalogue="kpi_code\nnew\n", added="id\n2\n")
-    return empty
+def history(warehouse_with_history: Path, tmp_path: Path) -> Path:
+    """A home of that history, in a folder whose name has what SQL would take for the end of a text."""
+    home = tmp_path / "O'Brien's home"
+    home.mkdir()
+    shutil.copy(warehouse_with_history, home)
+    return home
 
 
 def prepared(home: Path, known_at: datetime) -> Transformation:
-    build_made(home, "monday", MONDAY)
-    build_made(home, "past", TUESDAY, place="scratch/past.duckdb")
-    made = Build("past", TUESDAY, known_at, home / "scratch" / "past.duckdb")
-    return _prepare_scratch(Settings(home=home), made)
+    return _prepare_scratch(Settings(home=home), Build("past", TUESDAY, known_at, home / "scratch" / "past.duckdb"))
 
 
 def scratch_rows(scratch: Transformation, query: str) -> list[tuple[Any, ...]]:
@@ -236,17 +246,13 @@ def test_the_models_are_those_of_now(history: Path) -> None:
 
 
 def test_a_scratch_database_is_prepared_anew_each_time(history: Path) -> None:
-    scratch = prepared(history, TUESDAY)
-    made = Build("past", TUESDAY, MONDAY, scratch.database)
-    _prepare_scratch(Settings(home=history), made)
-    assert scratch_rows(scratch, "select id from raw.files__deals") == [("D1",)]
+    prepared(history, TUESDAY)
+    assert scratch_rows(prepared(history, MONDAY), "select id from raw.files__deals") == [("D1",)]
 
 
 def test_preparing_changes_nothing_in_the_warehouse(history: Path) -> None:
-    build_made(history, "monday", MONDAY)
-    build_made(history, "past", TUESDAY, place="scratch/past.duckdb")
     before = (history / WAREHOUSE_FILE).read_bytes()
-    _prepare_scratch(Settings(home=history), Build("past", TUESDAY, TUESDAY, history / "scratch" / "past.duckdb"))
+    prepared(history, TUESDAY)
     assert (history / WAREHOUSE_FILE).read_bytes() == before
 
 

@@ -1,0 +1,108 @@
+"""The disk that is full in the middle of the night: named, and over as soon as there is room again."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_company import JUDGED, NEXT_DEALS, Company, differing, night_in_steps, undisturbed_tables
+
+MEGABYTES = 96
+
+
+class SmallDisk:
+    """The company's home, on a file system of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._ballast = home / "ballast"
+
+    def leave(self, free_bytes: int) -> None:
+        """Fill the disk but for so much."""
+        self.clear()
+        self._ballast.write_bytes(bytes(shutil.disk_usage(self._home).free - free_bytes))
+
+    def clear(self) -> None:
+        """Make room again."""
+        self._ballast.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def home(request: pytest.FixtureRequest, company: Company) -> Company:
+    """The company as it was after its first night, or as the test asks for."""
+    return company
+
+
+def put_on_a_small_disk(company: Company) -> Iterator[SmallDisk]:
+    aside = company.home.with_name("aside")
+    company.home.rename(aside)
+    company.home.mkdir()
+    size = f"size={MEGABYTES}m"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", company.home], capture_output=True)
+    try:
+        if mounted.returncode:
+            pytest.skip("mounting a file system is not permitted here")
+        subprocess.run(["cp", "-a", f"{aside}/.", company.home], check=True)
+        yield SmallDisk(company.home)
+    finally:
+        if not mounted.returncode:
+            subprocess.run(["umount", company.home], check=True)
+        company.home.rmdir()
+        aside.rename(company.home)
+
+
+@pytest.fixture
+def disk_before_the_night(company: Company) -> Iterator[SmallDisk]:
+    undisturbed_tables(company)
+    company.rewind("released")
+    yield from put_on_a_small_disk(company)
+
+
+@pytest.fixture
+def disk_with_a_judged_build(company: Company) -> Iterator[SmallDisk]:
+    night_in_steps(company)
+    company.rewind(JUDGED)
+    yield from put_on_a_small_disk(company)
+
+
+def test_a_disk_that_fills_up_while_fetching_landing_or_building_is_named_and_the_next_run_succeeds(
+    company: Company, disk_before_the_night: SmallDisk
+) -> None:
+    published = company.published()
+    company.write("deals.csv", NEXT_DEALS)
+    for step, free_bytes, doing in (
+        ("extract", 0, "working in var: the disk is full"),
+        ("extract", 40_000, "var/landing: the disk is full"),
+        ("extract", 150_000, "working on var/warehouse.duckdb: "),
+        ("build", 1_000_000, "building "),
+    ):
+        disk_before_the_night.leave(free_bytes)
+        ended = company.kpimart(step, "--json")
+        assert (ended.code, ended.out, company.published()) == (1, "", published)
+        assert doing in ended.said
+        assert "disk is full" in ended.said or "No space left on device" in ended.said
+        assert ended.said.endswith("then rerun")
+        assert len(ended.err.splitlines()) == 1
+    assert company.kpimart("kpi", "--json").code == 0
+    disk_before_the_night.clear()
+    assert company.run_here().release.is_current
+    assert differing(company.tables(), undisturbed_tables(company)) == []
+    assert company.leftovers() == []
+
+
+def test_a_disk_that_fills_up_while_publishing_is_named_and_the_build_is_published_later(
+    company: Company, disk_with_a_judged_build: SmallDisk
+) -> None:
+    published = company.published()
+    for free_bytes in (40_000, 1_000_000):
+        disk_with_a_judged_build.leave(free_bytes)
+        ended = company.kpimart("publish", "--json")
+        assert (ended.code, ended.out, company.published()) == (1, "", published)
+        assert "reporting/releases/.2" in ended.said
+        assert "No space left on device" in ended.said
+        assert len(ended.err.splitlines()) == 1
+    disk_with_a_judged_build.clear()
+    assert company.kpimart("publish").code == 0
+    assert differing(company.tables(), night_in_steps(company).tables) == []
+    assert company.leftovers() == []

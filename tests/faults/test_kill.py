@@ -1,0 +1,83 @@
+"""`kill -9` in the middle of a run: the next one takes up what is complete, and nothing tells that it happened."""
+
+import os
+import pty
+import random
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from small_company import (
+    KPIMART,
+    NEXT_DEALS,
+    RELEASED,
+    SECONDS,
+    Company,
+    checksums,
+    differing,
+    undisturbed_tables,
+)
+
+# What a run says it does, and for how long it goes on doing that before it is killed, at most (s).
+MOMENTS = {
+    "fetching": 0.5,
+    "raw gate": 0.5,
+    "building stg_": 0.5,
+    "building fct_": 1.5,
+    "reporting gate": 1.0,
+    "publishing": 0.2,
+}
+SEED = 20261123
+
+
+@contextmanager
+def run_before_a_terminal(company: Company) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`kpimart run` that tells its progress to the terminal whose other end is the file descriptor."""
+    ours, its = pty.openpty()
+    run = subprocess.Popen(
+        [*KPIMART, "run"], cwd=company.root, env=company.environment(TERM="xterm"), stdout=its, stderr=its
+    )
+    os.close(its)
+    try:
+        yield run, ours
+    finally:
+        run.kill()
+        run.wait()
+        os.close(ours)
+
+
+def wait_until_said(words: str, terminal: int) -> None:
+    """Return as soon as the words were written to the terminal."""
+    said = b""
+    deadline = time.monotonic() + SECONDS
+    while words.encode() not in said:
+        if not select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0]:
+            raise AssertionError(f"{words!r} was not said, but {said!r}")
+        said = said[-1000:] + os.read(terminal, 65_536)
+
+
+@pytest.mark.parametrize("words", MOMENTS)
+def test_after_a_kill_the_next_run_publishes_what_it_would_have(company: Company, words: str) -> None:
+    expected = undisturbed_tables(company)
+    company.rewind(RELEASED)
+    company.write("deals.csv", NEXT_DEALS)
+    releases = company.home / "reporting" / "releases"
+    (first,) = releases.iterdir()
+    first_checksums = checksums(first)
+    moment = random.Random(f"{SEED} {words}").uniform(0, MOMENTS[words])  # noqa: S311 - the same moments every time
+    with run_before_a_terminal(company) as (run, terminal):
+        wait_until_said(words, terminal)
+        time.sleep(moment)
+        run.send_signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+    assert checksums(first) == first_checksums
+    served = company.home / "reporting" / "reporting.duckdb"
+    whole = [release for release in releases.iterdir() if not release.name.startswith(".")]
+    assert any(served.samefile(release / "reporting.duckdb") for release in whole)
+    assert company.run_here().release.is_current
+    assert differing(company.tables(), expected) == []
+    assert company.leftovers() == []
