@@ -189,6 +189,18 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def quarantine(config: Config = None, as_json: AsJson = False) -> None:
+    """List the records that the last batches set aside, with where they stood and why."""
+    from kpimart.status import read_quarantine
+
+    records = read_quarantine(load_settings(config).home)
+    if as_json:
+        _print_json([dataclasses.asdict(record) for record in records])
+    else:
+        _print(*report.of_quarantine(records))
+
+
+@app.command()
 def releases(config: Config = None, as_json: AsJson = False) -> None:
     """List the releases, the last published first."""
     from kpimart.publish.release import damaged_releases

@@ -79,7 +79,9 @@ def figures_table(figures: Figures, level: str, language: str = "en") -> Table:
     for kpi in figures.kpis:
         table.add_column(_heading(kpi, figures), justify="right")
     for name, cells in _by_entity(figures):
-        table.add_row(name, *(_cell(cells.get(kpi.kpi_code), kpi, figures, words) for kpi in figures.kpis))
+        # the company has no name of its own
+        shown = words[level] if level == "company" else name
+        table.add_row(shown, *(_cell(cells.get(kpi.kpi_code), kpi, figures, words) for kpi in figures.kpis))
     return table
 
 

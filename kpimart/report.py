@@ -10,7 +10,7 @@ from kpimart.pipeline import Extraction, Run
 from kpimart.publish.shelf import Release
 from kpimart.quality.verdict import Outcome
 from kpimart.settings import Settings
-from kpimart.status import LastBatch, LastBuild, Status
+from kpimart.status import LastBatch, LastBuild, SetAside, Status
 
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "errored")
 
@@ -50,8 +50,19 @@ def of_batches(extraction: Extraction) -> Iterator[RenderableType]:
             ],
         )
     if extraction.quarantined:
-        yield "set aside, in no figure until corrected in the source (all of them are in ops.quarantine):"
+        yield "set aside, in no figure until corrected in the source (kpimart quarantine lists all of them):"
         yield from (f"  {line}" for line in extraction.quarantined)
+
+
+def of_quarantine(records: Sequence[SetAside]) -> Iterator[RenderableType]:
+    """A row a record that was set aside."""
+    if not records:
+        yield "the last batches set nothing aside"
+        return
+    yield render.rows_table(
+        ("object", "place", "id", "reason"),
+        [(record.object, record.place, record.record_id or "", record.reason) for record in records],
+    )
 
 
 def of_release(release: Release) -> str:

@@ -65,6 +65,34 @@ def read_status(home: Path, clock: Clock) -> Status:
     )
 
 
+@dataclass(frozen=True)
+class SetAside:
+    """A record that could not be used: where it stood, why, and the record itself as JSON text."""
+
+    source: str
+    object: str
+    place: str
+    record_id: str | None
+    reason: str
+    payload: str
+
+
+def read_quarantine(home: Path) -> list[SetAside]:
+    """What the last batch of each source set aside; raises WarehouseBusy while a run is writing."""
+    if not (home / WAREHOUSE_FILE).exists():
+        return []
+    with writer_lock(home), open_warehouse(home) as connection:
+        rows = connection.execute(
+            """
+            select source, object, place, record_id, reason, payload
+            from ops.quarantine
+            where batch_id in (select max_by(batch_id, landed_at) from ops.batch group by source)
+            order by source, object, length(place), place
+            """
+        ).fetchall()
+    return [SetAside(*row) for row in rows]
+
+
 def _last(home: Path) -> tuple[list[Any], list[Any], str | None]:
     if not (home / WAREHOUSE_FILE).exists():
         return [], [], None

@@ -21,8 +21,8 @@
         *,
         from_json(payload, {{ sql_text(tojson(structure)) }}) as source
     from {{ versions }}
-    -- a row has the columns of its own file only
-    where json_keys(payload) = [{% for name in names | sort %}{{ sql_text(name) }}{% if not loop.last %}, {% endif %}{% endfor %}]
+    -- a row has the columns of its own file only, in the order of their code points
+    where json_keys(payload) = [{% for name in names | sort(case_sensitive=true) %}{{ sql_text(name) }}{% if not loop.last %}, {% endif %}{% endfor %}]
     {%- else %}
     select
         *,

@@ -2,8 +2,9 @@
 
 fetch writes `$KPIMART_HOME/landing/<source>/<table>/<load id>.<file id>.parquet` through dlt: a table an object, one
 for the quarantined records, one that says what was read. dlt's marker in `_dlt_loads` comes last and makes a package
-complete; what a killed fetch left has none and is never read. dlt's incremental state lies beside the data
-(`_dlt_pipeline_state`) and is restored from there, so its working folder is thrown away before each fetch.
+complete; what a killed fetch left has none, is never read, and is removed by the next fetch. dlt's incremental state
+lies beside the data (`_dlt_pipeline_state`) and is restored from there, so its working folder is thrown away before
+each fetch.
 """
 
 import json
@@ -109,9 +110,13 @@ def fetch(
 
 def complete_packages(settings: Settings) -> list[Package]:
     """The complete packages of all sources, in the order in which they were fetched."""
-    markers = landing_folder(settings).glob("*/_dlt_loads/*.jsonl")
-    packages = [package for marker in markers if (package := _package_of(marker))]
+    packages = [package for source in landing_folder(settings).glob("*") for package in _packages_in(source)]
     return sorted(packages, key=lambda package: (float(package.load_id), package.source))
+
+
+def _packages_in(folder: Path) -> list[Package]:
+    """The complete packages of the source whose folder it is, in no order."""
+    return [package for marker in folder.glob("_dlt_loads/*.jsonl") if (package := _package_of(marker))]
 
 
 def _package_of(marker: Path) -> Package | None:
@@ -135,10 +140,19 @@ def _alone(landing: Path, source: str) -> Iterator[Path]:
         raise WarehouseBusy(f"another process is fetching {source} into {landing}; wait for it, then rerun") from None
     try:
         shutil.rmtree(working_folder, ignore_errors=True)
+        _remove_incomplete(landing / source)
         yield working_folder
     finally:
         shutil.rmtree(working_folder, ignore_errors=True)
         lock.release()
+
+
+def _remove_incomplete(folder: Path) -> None:
+    """Remove the files of packages that have no marker: a killed fetch left them, and nobody will ever read them."""
+    complete = {package.load_id for package in _packages_in(folder)}
+    for file in folder.glob("[!_]*/*.parquet"):
+        if file.name.rsplit(".", 2)[0] not in complete:
+            file.unlink()
 
 
 def _write_package(

@@ -23,7 +23,7 @@ WHAT_STAYS = {
 }
 WHAT_NOW = {
     "failed": {
-        "raw": "correct the export and run again; rows that were set aside are in ops.quarantine, with their reasons",
+        "raw": "correct the export and run again; kpimart quarantine lists the records that were set aside",
         "reporting": "correct the data in the CRM, or what expectations/reporting expects of it, then run again",
     },
     "errored": {

@@ -14,7 +14,6 @@ from typing import TextIO
 
 from kpimart.quality.protocol import Request, answer, failure
 
-
 LOOKS_EVERY_SECONDS = 0.1
 
 

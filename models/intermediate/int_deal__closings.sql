@@ -55,7 +55,10 @@ with_end as (
         closings.*,
         steps.stage_id,
         steps.stage_id_before,
-        next_step.entered_at as ended_at
+        -- what closes as of a later day does not end before
+        case
+            when next_step.entered_at is not null then greatest(closings.closed_at, next_step.entered_at)
+        end as ended_at
     from closings
     inner join steps
         on
@@ -103,8 +106,10 @@ changed as (
     select * from amounts
     where
         amount_order = 1
-        or native_amount is distinct from native_amount_before
-        or currency_code <> currency_code_before
+        or (
+            (native_amount is distinct from native_amount_before or currency_code <> currency_code_before)
+            and (ended_at is null or effective_at < ended_at)
+        )
 
 ),
 
@@ -115,8 +120,7 @@ sequenced as (
         case when amount_order = 1 then closed_at else effective_at end as counted_at,
         coalesce(
             lead(effective_at) over (partition by deal_id, knowledge_number, outcome_number order by amount_order),
-            -- what is closed as of a later day is not taken back before
-            case when ended_at is not null then greatest(closed_at, ended_at) end
+            ended_at
         ) as taken_back_at
     from changed
 
