@@ -4,17 +4,16 @@
 """
 
 import os
-import random
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sampling import IS_FULL
+
 REPOSITORY = Path(__file__).parents[1]
 REAL_EXPORT = REPOSITORY.parent / "shared" / "data" / "crm_sales_opportunities"
-IS_FULL = os.environ.get("TEST_FULL") == "1"
 
 # Two busy cores make a deadline for one example a coin toss.
 _COMMON: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -32,19 +31,6 @@ def _no_settings_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     from kpimart.settings import Settings
 
     monkeypatch.setitem(Settings.model_config, "env_file", None)
-
-
-@pytest.fixture(scope="session")
-def sample() -> Callable[[Sequence[Any], int], list[Any]]:
-    """`sample(items, count)`: that many of the items, always the same ones, in their order; all in `make test-full`."""
-
-    def chosen(items: Sequence[Any], count: int) -> list[Any]:
-        if IS_FULL or count >= len(items):
-            return list(items)
-        indices = sorted(random.Random(0).sample(range(len(items)), count))  # noqa: S311
-        return [items[index] for index in indices]
-
-    return chosen
 
 
 @pytest.fixture(scope="session")
