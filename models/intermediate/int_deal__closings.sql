@@ -55,10 +55,7 @@ with_end as (
         closings.*,
         steps.stage_id,
         steps.stage_id_before,
-        -- what closes as of a later day does not end before
-        case
-            when next_step.entered_at is not null then greatest(closings.closed_at, next_step.entered_at)
-        end as ended_at
+        next_step.entered_at as ended_at
     from closings
     inner join steps
         on

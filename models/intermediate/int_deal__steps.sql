@@ -34,7 +34,8 @@ stated as (
     select
         last_known.deal_id,
         last_known.knowledge_number,
-        stage_changes.stage_id,
+        -- a change that does not name its pipeline is in the one that the deal was in, as it was known
+        coalesce(stage_changes.stage_id, last_known.pipeline_id || ':' || stage_changes.stage_name) as stage_id,
         stage_changes.changed_at as entered_at,
         lead(stage_changes.changed_at) over change_order as next_entered_at,
         row_number() over change_order as step_order
@@ -230,7 +231,13 @@ described as (
         steps.step_order,
         steps.stage_id,
         coalesce(stages.outcome, 'open') as outcome,
-        steps.entered_at,
+        -- a step ends those before it that are dated after it: they have no length
+        case
+            when steps.entered_at is not null
+                then min(steps.entered_at) over (
+                    step_sequence rows between current row and unbounded following
+                )
+        end as entered_at,
         steps.first_version,
         greatest(
             steps.first_version,
@@ -238,7 +245,6 @@ described as (
         ) as last_version,
         lag(steps.stage_id) over step_sequence as stage_id_before,
         lag(coalesce(stages.outcome, 'open')) over step_sequence as outcome_before,
-        lead(steps.entered_at) over step_sequence as left_at,
         last_known.known_from,
         last_known.known_until
     from steps
@@ -252,4 +258,7 @@ described as (
 
 )
 
-select * from described
+select
+    *,
+    lead(entered_at) over (partition by deal_id, knowledge_number order by step_order) as left_at
+from described

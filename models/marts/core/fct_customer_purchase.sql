@@ -15,44 +15,24 @@ standing as (
 
     select
         deal_id,
-        occurred_at,
-        min(deal_event_id) as deal_event_id
+        account_id,
+        manager_id,
+        department_id,
+        occurred_at as won_at,
+        occurred_on as won_on
     from events
     where event_type = 'won'
-    group by deal_id, occurred_at
+    group by deal_id, account_id, manager_id, department_id, occurred_at, occurred_on
     having sum(sign) > 0
 
 ),
 
-first_won as (
+in_order as (
 
     select
-        deal_id,
-        min(occurred_at) as won_at
+        *,
+        row_number() over (partition by deal_id order by won_at) as closing_number
     from standing
-    group by deal_id
-
-),
-
-credited as (
-
-    select
-        first_won.deal_id,
-        first_won.won_at,
-        events.occurred_on as won_on,
-        events.account_id,
-        events.manager_id,
-        events.department_id,
-        row_number() over (
-            partition by first_won.deal_id order by events.recorded_at desc, events.deal_event_id asc
-        ) as preference
-    from first_won
-    inner join events
-        on
-            first_won.deal_id = events.deal_id
-            and first_won.won_at = events.occurred_at
-            and events.event_type = 'won'
-            and events.sign = 1
 
 ),
 
@@ -68,8 +48,8 @@ numbered as (
         row_number() over account_purchases as purchase_number,
         lag(won_on, {{ definitions.regular_min_purchases - 1 }}) over account_purchases as earlier_purchase_on,
         lead(won_on) over account_purchases as next_purchase_on
-    from credited
-    where preference = 1 and account_id is not null
+    from in_order
+    where closing_number = 1 and account_id is not null
     window account_purchases as (partition by account_id order by won_at, deal_id)
 
 )

@@ -51,31 +51,15 @@ closings as (
         events.deal_id,
         events.event_type,
         events.credited_at as closed_at,
+        events.manager_id,
+        events.department_id,
         sum(events.sign * events.amount) as amount,
         sum(events.sign * events.native_amount) as native_amount
     from events
     cross join build
     where events.event_type in ('won', 'lost') and events.occurred_at < build.as_of
-    group by events.deal_id, events.event_type, events.credited_at
+    group by events.deal_id, events.event_type, events.credited_at, events.manager_id, events.department_id
     having sum(events.sign) > 0
-
-),
-
-credits as (
-
-    select
-        events.deal_id,
-        events.event_type,
-        events.credited_at as closed_at,
-        events.manager_id,
-        events.department_id,
-        row_number() over (
-            partition by events.deal_id, events.event_type, events.credited_at
-            order by events.recorded_at desc, events.occurred_at desc, events.deal_event_id asc
-        ) as recency
-    from events
-    cross join build
-    where events.event_type in ('won', 'lost') and not events.is_reversal and events.occurred_at < build.as_of
 
 ),
 
@@ -97,8 +81,8 @@ still_open as (
 select
     ---------- ids
     deals.deal_id,
-    coalesce(still_open.manager_id, credits.manager_id) as manager_id,
-    coalesce(still_open.department_id, credits.department_id) as department_id,
+    coalesce(closings.manager_id, still_open.manager_id) as manager_id,
+    coalesce(closings.department_id, still_open.department_id) as department_id,
     deals.account_id,
     deals.pipeline_id,
     coalesce(standing.stage_id, still_open.stage_id) as stage_id,
@@ -132,12 +116,6 @@ left join standing
     on deals.deal_id = standing.deal_id and standing.recency = 1
 left join closings
     on deals.deal_id = closings.deal_id and coalesce(standing.outcome, 'open') = closings.event_type
-left join credits
-    on
-        deals.deal_id = credits.deal_id
-        and closings.event_type = credits.event_type
-        and closings.closed_at = credits.closed_at
-        and credits.recency = 1
 left join still_open
     on deals.deal_id = still_open.deal_id and still_open.recency = 1 and closings.deal_id is null
 where

@@ -5,20 +5,6 @@ with
 steps as (
 
     select * from {{ ref('int_deal__steps') }}
-    where known_until is null
-
-),
-
--- A step that is dated before the one it follows ends that one before it began: its stay has no length.
-stays as (
-
-    select
-        *,
-        case when entered_at is not null then min(entered_at) over following_steps end as started_at
-    from steps
-    window following_steps as (
-        partition by deal_id order by step_order rows between current row and unbounded following
-    )
 
 )
 
@@ -29,6 +15,7 @@ select
     stage_id_before,
     outcome,
     outcome_before,
-    started_at as entered_at,
-    lead(started_at) over (partition by deal_id order by step_order) as left_at
-from stays
+    entered_at,
+    left_at
+from steps
+where known_until is null

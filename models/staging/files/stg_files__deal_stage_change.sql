@@ -1,12 +1,6 @@
 -- One row per version of a stage change: from changed_at on the deal is in this stage.
 with
 
-deals as (
-
-    select * from {{ ref('stg_files__deal') }}
-
-),
-
 versions as (
 
     {{ raw_versions('files', 'stage_changes') }}
@@ -50,23 +44,15 @@ mapped as (
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
-),
-
--- A stage is one of its deal's pipeline, which an export of changes does not repeat.
-placed as (
-
-    select
-        mapped.stage_change_id,
-        mapped.deal_id,
-        deals.pipeline_id || ':' || mapped.stage_name as stage_id,
-        mapped.changed_at,
-        mapped.recorded_at,
-        mapped.superseded_at
-    from mapped
-    inner join deals
-        on mapped.deal_id = deals.deal_id
-    where not mapped.is_deleted
-
 )
 
-select * from placed
+select
+    stage_change_id,
+    deal_id,
+    cast(null as varchar) as stage_id,
+    stage_name,
+    changed_at,
+    recorded_at,
+    superseded_at
+from mapped
+where not is_deleted
