@@ -190,7 +190,7 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def quarantine(config: Config = None, as_json: AsJson = False) -> None:
-    """List the records that the last batches set aside, with where they stood and why."""
+    """List the records that the last batches set aside, and why."""
     from kpimart.status import read_quarantine
 
     records = read_quarantine(load_settings(config).home)

@@ -15,7 +15,7 @@ import pytest
 from kpimart import cli, pipeline
 from kpimart.cli import app
 from kpimart.errors import BuildFailed, GateRefused, KpiMartError, SourceUnreachable, WarehouseBusy
-from kpimart.warehouse import writer_lock
+from kpimart.warehouse import open_warehouse, writer_lock
 
 COMMANDS = [
     ["run"],
@@ -25,6 +25,7 @@ COMMANDS = [
     ["publish"],
     ["kpi"],
     ["status"],
+    ["quarantine"],
     ["releases"],
     ["rollback"],
     ["doctor"],
@@ -309,3 +310,21 @@ def test_progress_is_for_a_terminal_and_leaves_nothing_in_a_log(
     monkeypatch.setattr(pipeline, "extract", tells)
     ended = kpimart("extract", "--json", home=home)
     assert (ended.code, ended.json, ended.err.strip()) == (0, [], "")
+
+
+def test_what_was_set_aside_is_listed_with_its_reason(kpimart: Kpimart, home: Path) -> None:
+    assert "the last batches set nothing aside" in kpimart("quarantine", home=home).out
+    with open_warehouse(home) as connection:
+        connection.execute(
+            """
+            insert into ops.quarantine
+            select batch_id, source, 'deals', 'deals.csv, row 7', 'd7', 'close_date: not a date', '{"id": "d7"}', now()
+            from ops.batch
+            where source <> 'kpimart'
+            order by landed_at desc
+            limit 1
+            """
+        )
+    assert "deals.csv, row 7" in kpimart("quarantine", home=home).out
+    (record,) = kpimart("quarantine", "--json", home=home).json
+    assert (record["record_id"], record["reason"]) == ("d7", "close_date: not a date")
