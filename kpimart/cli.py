@@ -145,9 +145,7 @@ def publish(
 
 @app.command()
 def kpi(
-    by: Annotated[
-        Literal["manager", "department", "company"], typer.Option("--by", help="Whose figures.")
-    ] = "department",
+    by: Annotated[Level, typer.Option("--by", help="Whose figures.")] = "department",
     period: Annotated[
         str,
         typer.Option("--period", help="A grain, for its last complete period, or 2017, 2017-Q2, 2017-04, 2017-W14."),

@@ -68,12 +68,8 @@ def _settings(settings: Settings) -> str:
 
 
 def _project() -> Check | str:
-    missing = [
-        path.name
-        for path in (DBT_PROJECT / "models", DBT_PROJECT / "seeds", DBT_PROJECT / "tests")
-        if not path.exists()
-    ]
-    missing += [path.name for path in (SEEDS / "kpi_catalogue.csv",) if not path.exists()]
+    needed = (*(DBT_PROJECT / name for name in ("models", "seeds", "tests")), SEEDS / "kpi_catalogue.csv")
+    missing = [path.name for path in needed if not path.exists()]
     missing += [
         f"expectations/reporting/{table.name}.json"
         for table in BUILT
