@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, WarehouseBusy
@@ -16,7 +16,11 @@ from kpimart.publish.contract import BUILT
 from kpimart.settings import Settings
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, writer_lock
 
+if TYPE_CHECKING:
+    from kpimart.extract.source import ApiObject
+
 NEEDED_FREE_BYTES = 1 << 30
+MAX_CLOCK_DIFFERENCE_SECONDS = 120
 LIBRARIES = ("duckdb", "dbt-core", "dbt-duckdb", "great-expectations", "dlt", "apache-airflow")
 
 Outcome = Literal["ok", "warning", "failed"]
@@ -33,10 +37,10 @@ class Check:
 
 def examine(settings: Settings, files: Path | None = None) -> list[Check]:
     """Every check, in the order in which a run would stumble. Never raises what a check can say."""
-    return [_checked(name, check) for name, check in _checks(settings, files)]
+    return [found for name, check in _checks(settings, files) for found in _checked(name, check)]
 
 
-def _checks(settings: Settings, files: Path | None) -> Iterator[tuple[str, Callable[[], Check | str]]]:
+def _checks(settings: Settings, files: Path | None) -> Iterator[tuple[str, Callable[[], list[Check] | Check | str]]]:
     yield "python", lambda: f"{sys.version.split()[0]}, {', '.join(_versions())}"
     yield "settings", lambda: _settings(settings)
     yield "profile", lambda: f"{settings.profile}: {', '.join(profile_kpis(settings.profile))}"
@@ -48,14 +52,16 @@ def _checks(settings: Settings, files: Path | None) -> Iterator[tuple[str, Calla
     yield "release", lambda: _release(settings.home)
 
 
-def _checked(name: str, check: Callable[[], Check | str]) -> Check:
+def _checked(name: str, check: Callable[[], list[Check] | Check | str]) -> list[Check]:
     try:
         found = check()
     except WarehouseBusy as busy:
-        return Check(name, "warning", str(busy))
+        found = Check(name, "warning", str(busy))
     except (KpiMartError, OSError, importlib.metadata.PackageNotFoundError) as error:
-        return Check(name, "failed", str(error))
-    return found if isinstance(found, Check) else Check(name, "ok", found)
+        found = Check(name, "failed", str(error))
+    if isinstance(found, list):
+        return found
+    return [found if isinstance(found, Check) else Check(name, "ok", found)]
 
 
 def _versions() -> list[str]:
@@ -104,18 +110,50 @@ def _warehouse(home: Path) -> Check | str:
     return f"{batches:,} batches, {held:,} of them held; {quarantined:,} records in quarantine"
 
 
-def _source(settings: Settings, source: str, files: Path | None) -> Check | str:
-    from kpimart.extract.packages import SOURCES
-    from kpimart.extract.records import ObjectRead
+def _source(settings: Settings, source: str, files: Path | None) -> list[Check] | Check | str:
+    from kpimart.extract.packages import API_SOURCES, SOURCES
+    from kpimart.extract.records import ObjectRead, silent
 
+    if source in API_SOURCES:
+        return _api_source(settings, source)
+    now = utc_now()
+    with SOURCES[source](settings, files, now, {}, silent) as readings:
+        reads = [
+            each for reading in readings for each in reading.take(now, lambda: False) if isinstance(each, ObjectRead)
+        ]
     limit = settings.thresholds.max_quarantined_share
-    reads = [each for each in SOURCES[source](settings, files, extracted_at=utc_now()) if isinstance(each, ObjectRead)]
     rows, quarantined = sum(read.rows_read for read in reads), sum(read.rows_quarantined for read in reads)
     found = f"{rows:,} rows can be read, {quarantined:,} would go to quarantine"
     too_many = [read.object_name for read in reads if read.rows_quarantined > limit * read.rows_read]
     if too_many:
         found += f", of {', '.join(too_many)} more than thresholds.max_quarantined_share = {limit:.1%} lets pass"
     return Check(f"source {source}", "failed", found) if too_many else found
+
+
+def _api_source(settings: Settings, name: str) -> list[Check]:
+    """The connection and the clock, then the right to each object."""
+    from kpimart.extract.packages import api_source
+
+    source = api_source(name)
+    with source.connect(settings) as client:
+        ahead = (source.server_time(client) - utc_now()).total_seconds()
+        clock = f"its clock is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+        is_off = abs(ahead) > MAX_CLOCK_DIFFERENCE_SECONDS
+        # Nothing is read by this machine's clock, but the times at which changes are first seen are.
+        checks = [Check(f"source {name}", "warning" if is_off else "ok", f"answers; {clock}")]
+        return checks + [_right(name, each, client) for each in source.objects]
+
+
+def _right(name: str, each: "ApiObject[Any]", client: Any) -> Check:
+    try:
+        if each.probe:
+            each.probe(client)
+        else:
+            next(iter(each.read(client, {})), None)
+    except KpiMartError as error:
+        needed = f"needs {each.right}: " if each.right else ""
+        return Check(f"{name} {each.name}", "failed", f"{needed}{error}")
+    return Check(f"{name} {each.name}", "ok", f"can be read{f' ({each.right})' if each.right else ''}")
 
 
 def _release(home: Path) -> Check | str:

@@ -33,6 +33,12 @@ class SourceUnreachable(KpiMartError):
     is_retryable = True
 
 
+class AccessRefused(KpiMartError):
+    """The source knows the token or the user, or does not, and gives nothing: a right is missing or has ended."""
+
+    exit_code = 2
+
+
 class BadSourceData(KpiMartError):
     """The source was read, but what it holds cannot be used: a column is missing, a file is empty."""
 

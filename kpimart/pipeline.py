@@ -19,7 +19,6 @@ import duckdb
 from kpimart.build import Build
 from kpimart.clock import Clock, utc_now
 from kpimart.errors import BuildFailed, GateRefused, SettingsError
-from kpimart.extract.canonical import OBJECTS
 from kpimart.paths import DBT_PROJECT, SEEDS
 from kpimart.publish.contract import BUILT
 from kpimart.quality.gate import Judge
@@ -180,12 +179,15 @@ def rollback(settings: Settings, release_id: str | None = None) -> "Release":
 def _fetch_and_land(
     settings: Settings, *, source: str | None, files: Path | None, clock: Clock, tell: Tell
 ) -> "list[LandedBatch]":
-    from kpimart.extract.landing import land
+    from kpimart.extract.landing import held_batches, land
     from kpimart.extract.packages import fetch
+    from kpimart.extract.progress import FetchProgress
 
+    with open_warehouse(settings.home) as connection:
+        held = held_batches(connection)
     for name in [source] if source else settings.sources:
         tell(f"fetching {name}")
-        fetch(settings, name, folder=files, clock=clock, progress=lambda kind, rows: tell(f"fetching {kind}: {rows:,}"))
+        fetch(settings, name, folder=files, clock=clock, held=held, progress=FetchProgress(name, tell))
     with open_warehouse(settings.home) as connection:
         tell("landing")
         return land(connection, settings, clock=clock)
@@ -235,7 +237,7 @@ def _build(
         last_verdict = _scalar(connection, "select max(judged_at) from ops.batch_verdict")
         known_by = known_at or max(filter(None, (clock(), last_verdict)))
         _require_known(connection, known_by)
-        _ensure_raw_tables(connection)
+        _ensure_raw_tables(connection, settings)
         moment = as_of or (settings.moment(settings.as_of) if settings.as_of else known_by)
         build_id, place = _place_of(connection, started_at, moment, is_past=known_at is not None)
         made = Build(build_id, moment.astimezone(UTC), known_by, settings.home / place)
@@ -318,10 +320,13 @@ def _require_known(connection: duckdb.DuckDBPyConnection, known_at: datetime) ->
         )
 
 
-def _ensure_raw_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Staging reads every object of a source, also those that this company's export does not have."""
-    for name in OBJECTS:
-        connection.execute(f"create table if not exists {raw_table('files', name)} ({RAW_COLUMNS})")
+def _ensure_raw_tables(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Staging reads every object of a source, also those that this company's does not have."""
+    from kpimart.extract.packages import object_names
+
+    for source in settings.sources:
+        for name in object_names(source):
+            connection.execute(f"create table if not exists {raw_table(source, name)} ({RAW_COLUMNS})")
 
 
 def _place_of(
@@ -339,7 +344,7 @@ def _place_of(
 
 
 def _live(settings: Settings) -> Transformation:
-    return Transformation(settings.home / WAREHOUSE_FILE, settings.home / "dbt")
+    return Transformation(settings.home / WAREHOUSE_FILE, settings.home / "dbt", settings.sources)
 
 
 def _is_live(made: Build) -> bool:
@@ -383,7 +388,9 @@ def _prepare_scratch(settings: Settings, made: Build) -> Transformation:
         ).fetchall()
     project = made.database.with_suffix(".project")
     _write_project(project, {name: json.loads(payload)["content"] for name, payload in seeds})
-    return Transformation(made.database, settings.home / "dbt", raw_database=live, project=project)
+    return Transformation(
+        made.database, settings.home / "dbt", settings.sources, raw_database=live, project=project
+    )
 
 
 def _write_project(project: Path, seeds: dict[str, str]) -> None:

@@ -6,14 +6,25 @@ known neighbour, because a misspelt threshold that is silently ignored is worse 
 
 import codecs
 import difflib
+import textwrap
 import tomllib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -45,6 +56,8 @@ TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+SourceName = Literal["files", "sql", "hubspot", "salesforce", "pipedrive", "bitrix24", "amocrm", "odoo", "tryton"]
+M = TypeVar("M", bound="ObjectMapping")
 
 
 class _Strict(BaseModel):
@@ -75,20 +88,53 @@ class Column(_Strict):
         return self
 
 
-class FileMapping(_Strict):
-    """One file of an export and the canonical object that its rows are."""
+class ObjectMapping(_Strict, ABC):
+    """Something that holds records of one canonical object, and which of its columns are which canonical ones."""
 
     columns: dict[str, Column]
-    file: str
-    format: Literal["csv", "ndjson", "parquet"] | None = None
     extent: Literal["full", "delta"] = "full"
     distinct: bool = False
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    encoding: Encoding = "utf-8"
     decimal_mark: Literal[".", ","] = "."
     date_format: str | None = None
     time_zone: TimeZone | None = None
     currency: Currency | None = None
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What people call the thing that is mapped."""
+
+
+class FileMapping(ObjectMapping):
+    """One file of an export."""
+
+    file: str
+    format: Literal["csv", "ndjson", "parquet"] | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: Encoding = "utf-8"
+
+    @property
+    def label(self) -> str:
+        """The file's name."""
+        return self.file
+
+
+class TableMapping(ObjectMapping):
+    """One table or view of a database, or one query."""
+
+    table: str | None = None
+    query: str | None = None
+
+    @model_validator(mode="after")
+    def _is_a_table_or_a_query(self) -> "TableMapping":
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either 'table' or 'query'")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The table's name, or the beginning of the query."""
+        return self.table or textwrap.shorten(self.query or "", 40, placeholder=" …")
 
 
 class Stage(_Strict):
@@ -101,21 +147,123 @@ class Stage(_Strict):
     probability: Share | None = None
 
 
-class FilesSettings(_Strict):
-    """An export of any CRM, described: which file holds which canonical object, and how it is written."""
+class MappedSettings(_Strict, Generic[M]):
+    """A source that is described instead of programmed: what holds which canonical object, and what its stages mean."""
+
+    stages: tuple[Stage, ...] = ()
+    deals: tuple[M, ...] = ()
+    accounts: tuple[M, ...] = ()
+    managers: tuple[M, ...] = ()
+    departments: tuple[M, ...] = ()
+    manager_assignments: tuple[M, ...] = ()
+    leads: tuple[M, ...] = ()
+    activities: tuple[M, ...] = ()
+    stage_changes: tuple[M, ...] = ()
+    owner_changes: tuple[M, ...] = ()
+    targets: tuple[M, ...] = ()
+
+
+class FilesSettings(MappedSettings[FileMapping]):
+    """An export of any CRM as files."""
 
     folder: Path | None = None
-    stages: tuple[Stage, ...] = ()
-    deals: tuple[FileMapping, ...] = ()
-    accounts: tuple[FileMapping, ...] = ()
-    managers: tuple[FileMapping, ...] = ()
-    departments: tuple[FileMapping, ...] = ()
-    manager_assignments: tuple[FileMapping, ...] = ()
-    leads: tuple[FileMapping, ...] = ()
-    activities: tuple[FileMapping, ...] = ()
-    stage_changes: tuple[FileMapping, ...] = ()
-    owner_changes: tuple[FileMapping, ...] = ()
-    targets: tuple[FileMapping, ...] = ()
+
+
+class SqlSettings(MappedSettings[TableMapping]):
+    """A CRM's own database. `url` is a database URL of SQLAlchemy; it holds a password, so only the environment has it.
+
+    A delta goes on where the last one ended, less `overlap_minutes`: what was written before may be committed after.
+    """
+
+    url: SecretStr | None = None
+    overlap_minutes: Annotated[int, Field(ge=0)] = 10
+
+
+class HttpSettings(_Strict):
+    """How patient a fetch is with a server. A pause grows from `backoff_seconds`, up to `longest_wait_seconds`."""
+
+    attempts: Annotated[int, Field(gt=0)] = 8
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60
+    backoff_seconds: Annotated[float, Field(ge=0)] = 1
+    longest_wait_seconds: Annotated[float, Field(ge=0)] = 300
+
+
+class ApiSettings(_Strict):
+    """A CRM that is read over its API. Secrets come from the environment only.
+
+    `fields` names the CRM's own properties that hold what it has no standard one for, canonical name → property;
+    `properties` names further ones that raw keeps, object → properties.
+    """
+
+    token: SecretStr | None = None
+    requests_per_second: Annotated[float, Field(gt=0)] | None = None
+    overlap_minutes: Annotated[int, Field(ge=0)] = 10
+    personal_data: bool = False
+    fields: dict[Literal["product", "source", "loss_reason"], str] = Field(default_factory=dict)
+    properties: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class OAuthSettings(ApiSettings):
+    """A CRM that may be authorised by OAuth instead of by a token that does not end."""
+
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    refresh_token: SecretStr | None = None
+
+
+class HubSpotSettings(OAuthSettings):
+    """HubSpot: the token of a private app, or OAuth."""
+
+    url: str = "https://api.hubapi.com"
+
+
+class SalesforceSettings(OAuthSettings):
+    """Salesforce: client credentials, or a user with a password and a security token. Big objects come by Bulk."""
+
+    url: str = "https://login.salesforce.com"
+    username: str | None = None
+    password: SecretStr | None = None
+    security_token: SecretStr | None = None
+    api_version: str = "62.0"
+    bulk_from: Annotated[int, Field(gt=0)] = 10_000
+
+
+class PipedriveSettings(ApiSettings):
+    """Pipedrive: a user's API token. `changelog`: read each deal's history too, one request a deal."""
+
+    url: str | None = None
+    changelog: bool = True
+
+
+class Bitrix24Settings(OAuthSettings):
+    """Bitrix24: an incoming webhook, which is a secret address, or OAuth at the portal `url`."""
+
+    webhook: SecretStr | None = None
+    url: str | None = None
+    token_url: str = "https://oauth.bitrix24.tech/oauth/token/"  # noqa: S105 - the address where tokens are given
+
+
+class AmoCrmSettings(OAuthSettings):
+    """amoCRM or Kommo: a long-lived token, or OAuth."""
+
+    url: str | None = None
+    redirect_uri: str | None = None
+
+
+class OdooSettings(ApiSettings):
+    """Odoo: a user and an API key (or the password) as the token."""
+
+    url: str | None = None
+    database: str | None = None
+    user: str | None = None
+
+
+class TrytonSettings(ApiSettings):
+    """Tryton: a user and the password as the token."""
+
+    url: str | None = None
+    database: str | None = None
+    user: str | None = None
 
 
 class Thresholds(_Strict):
@@ -162,7 +310,7 @@ class Settings(BaseSettings):
 
     config: Path | None = None
     home: Path = Path("var")
-    sources: Annotated[tuple[Literal["files"], ...], Field(min_length=1)] = ("files",)
+    sources: Annotated[tuple[SourceName, ...], Field(min_length=1)] = ("files",)
     time_zone: TimeZone = "UTC"
     base_currency: Currency = "USD"
     fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
@@ -171,6 +319,15 @@ class Settings(BaseSettings):
     thresholds: Thresholds = Thresholds()
     definitions: Definitions = Definitions()
     files: FilesSettings = FilesSettings()
+    sql: SqlSettings = SqlSettings()
+    http: HttpSettings = HttpSettings()
+    hubspot: HubSpotSettings = HubSpotSettings()
+    salesforce: SalesforceSettings = SalesforceSettings()
+    pipedrive: PipedriveSettings = PipedriveSettings()
+    bitrix24: Bitrix24Settings = Bitrix24Settings()
+    amocrm: AmoCrmSettings = AmoCrmSettings()
+    odoo: OdooSettings = OdooSettings()
+    tryton: TrytonSettings = TrytonSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -203,8 +360,12 @@ class Settings(BaseSettings):
 
     def decisions(self) -> dict[str, Any]:
         """What people decided and figures rest on, as JSON: the part of the settings that raw keeps in versions."""
-        kept = {"sources", "time_zone", "base_currency", "fiscal_year_start", "thresholds", "definitions", "files"}
-        return self.model_dump(mode="json", include=kept, exclude={"files": {"folder"}})
+        kept = {"time_zone", "base_currency", "fiscal_year_start", "thresholds", "definitions", "files", "sql"}
+        decided = self.model_dump(
+            mode="json", include={"sources", *kept}, exclude={"files": {"folder"}, "sql": {"url", "overlap_minutes"}}
+        )
+        apis = {name: getattr(self, name) for name in self.sources if isinstance(getattr(self, name), ApiSettings)}
+        return {**decided, **{name: {"fields": api.fields} for name, api in apis.items()}}
 
 
 def load_settings(config: Path | None = None, *, home: Path | None = None) -> Settings:
@@ -216,6 +377,7 @@ def load_settings(config: Path | None = None, *, home: Path | None = None) -> Se
     path = config or _configured_path(variables)
     values = _read_toml(path) if path else {}
     _refuse_unknown_keys(path, values)
+    _refuse_secrets(path, values)
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -263,6 +425,18 @@ def _refuse_unknown_keys(path: Path | None, values: dict[str, Any]) -> None:
     known = Settings.model_fields.keys() - {"config"}
     for key in values.keys() - known:
         raise SettingsError(f"{path}: {key}: unknown key{_nearest(key, known)}")
+
+
+def _refuse_secrets(path: Path | None, values: dict[str, Any]) -> None:
+    """A secret in a file that is copied, mailed and committed is none for long."""
+    for name, section in values.items():
+        model = Settings.model_fields[name].annotation
+        if not (isinstance(section, dict) and isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        for key in section.keys() & model.model_fields.keys():
+            if SecretStr in (model.model_fields[key].annotation, *get_args(model.model_fields[key].annotation)):
+                variable = f"KPIMART_{name.upper()}__{key.upper()}"
+                raise SettingsError(f"{path}: {name}.{key}: is a secret; take it out, and set the variable {variable}")
 
 
 def _explain(error: ValidationError, path: Path | None, variables: list[dict[str, Any]]) -> str:

@@ -4,6 +4,7 @@ One invocation builds everything: a process per model would pay dbt's start each
 """
 
 import errno
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -28,10 +29,14 @@ Tell = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Transformation:
-    """What dbt works on: the database that it builds, the one it reads raw from if that is another, and the seeds."""
+    """What dbt works on: the database that it builds, the one it reads raw from if that is another, and the seeds.
+
+    crms: the sources whose staging models are built.
+    """
 
     database: Path
     work_folder: Path
+    crms: tuple[str, ...]
     raw_database: Path | None = None
     project: Path = DBT_PROJECT
 
@@ -94,6 +99,7 @@ def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list
             [
                 *arguments,
                 *("--project-dir", str(transformation.project), "--profiles-dir", str(DBT_PROJECT)),
+                *("--vars", json.dumps({"crms": transformation.crms})),
                 *("--target", target, "--target-path", str(work_folder / target), "--log-path", str(work_folder)),
                 # What failed is told by whoever asked for the build; all the rest stands in the log file.
                 *("--log-level", "none", "--log-level-file", "debug"),

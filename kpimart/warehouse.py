@@ -42,7 +42,21 @@ create table if not exists ops.batch_object (
     rows_quarantined bigint not null,
     rows_vanished bigint not null,
     rows_known_before bigint not null,
+    cursor varchar,
     primary key (batch_id, object)
+);
+alter table ops.batch_object add column if not exists cursor varchar;
+
+-- One row per field of a source's records that is new, has vanished or has another type than before.
+create table if not exists ops.schema_change (
+    batch_id varchar not null,
+    source varchar not null,
+    object varchar not null,
+    field varchar not null,
+    change varchar not null check (change in ('new', 'vanished', 'retyped')),
+    was varchar,
+    is_now varchar,
+    seen_at timestamptz not null
 );
 
 -- One row per judged batch. Builds read accepted batches only.

@@ -40,3 +40,83 @@
 {% macro unassigned(id) -%}
     split_part({{ id }}, ':', 1) || ':(unassigned)'
 {%- endmacro %}
+
+{#-
+    The same, with the payload parsed once into `source`; `structure` is a dictionary of its keys and their types. Values
+    that are no text come as their JSON.
+-#}
+{% macro parsed_versions(crm, object, structure) -%}
+    select
+        versions.*,
+        from_json(versions.payload, {{ sql_text(tojson(structure)) }}) as source
+    from ({{ raw_versions(crm, object) }}) as versions
+{%- endmacro %}
+
+{#- The versions that stand, of what a CRM's `<entity>_version` holds. -#}
+{% macro latest(crm, entity) -%}
+    {%- set version_columns = ['version_number', 'is_latest', 'has_source_time', 'effective_at', 'recorded_at'] -%}
+    select * exclude ({{ version_columns | join(', ') }})
+    from {{ ref('stg_' ~ crm ~ '__' ~ entity ~ '_version') }}
+    where is_latest
+{%- endmacro %}
+
+{#- An empty table of the model's own contract: what the CRM does not have. -#}
+{% macro no_such_entity() -%}
+    select
+        {% for column in model.columns.values() -%}
+        cast(null as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
+        {% endfor %}
+    where false
+{%- endmacro %}
+
+{#-
+    When a change that stands inside a record's payload, in its history, was recorded: with the first version that tells
+    it. `versions` has a row a version and change; a history that is cut short later takes nothing back.
+-#}
+{% macro history_recorded(versions, key) -%}
+    select
+        {{ key | join(', ') }},
+        min(recorded_at) as recorded_at,
+        cast(null as timestamptz) as superseded_at
+    from {{ versions }}
+    group by {{ key | join(', ') }}
+{%- endmacro %}
+
+{#- The stays of managers in departments that the versions of their records show, night by night. -#}
+{% macro assignments_from_versions(crm) -%}
+    select * from (
+        select
+            manager_id,
+            department_id,
+            valid_from,
+            lead(valid_from) over (partition by manager_id order by version_number) as valid_to
+        from (
+            select
+                manager_id,
+                department_id,
+                case when version_number > 1 then {{ business_date('effective_at') }} end as valid_from,
+                lag(department_id) over (partition by manager_id order by version_number) as department_id_before,
+                version_number
+            from {{ ref('stg_' ~ crm ~ '__manager_version') }}
+        ) as seen
+        where version_number = 1 or department_id is distinct from department_id_before
+    ) as stays
+    where department_id is not null
+{%- endmacro %}
+
+{#- Values as APIs write them. -#}
+
+{#- ISO 8601 with its offset; what cannot be read, and an empty text, is null. -#}
+{% macro iso_moment(text) -%}
+    try_cast(nullif({{ text }}, '') as timestamptz)
+{%- endmacro %}
+
+{#- Seconds since 1970. -#}
+{% macro epoch_moment(text) -%}
+    to_timestamp(try_cast(nullif({{ text }}, '') as bigint))
+{%- endmacro %}
+
+{#- An amount of money; what is no number is null. -#}
+{% macro amount(text) -%}
+    try_cast(nullif({{ text }}, '') as decimal(18, 2))
+{%- endmacro %}

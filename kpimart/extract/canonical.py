@@ -1,7 +1,7 @@
 """The canonical objects and their columns: the one language that every CRM's data are brought into.
 
 A mapping says which column of the source holds which canonical column; `check_mappings` tells what is wrong with it
-before a file is opened.
+before anything of the source is opened.
 """
 
 import difflib
@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
-from typing import Literal
+from typing import Any, Literal
 
 from kpimart.errors import SettingsError
 from kpimart.extract.values import DIRECTIVES, PADDING, Check, Kind, check_for
-from kpimart.settings import Column, FileMapping, FilesSettings, Settings
+from kpimart.settings import Column, FileMapping, M, MappedSettings, ObjectMapping, Settings, TableMapping
 
 FileFormat = Literal["csv", "ndjson", "parquet"]
+MappedSource = Literal["files", "sql"]
+"""The sources that a mapping describes, by their names in the settings."""
 
 FORMAT_OF_SUFFIX: dict[str, FileFormat] = {
     ".csv": "csv",
@@ -55,8 +57,8 @@ class CanonicalObject:
         """The columns by their names."""
         return {column.name: column for column in self.columns}
 
-    def id_columns(self, mapping: FileMapping) -> tuple[str, ...]:
-        """The canonical columns that identify a record of this file."""
+    def id_columns(self, mapping: ObjectMapping) -> tuple[str, ...]:
+        """The canonical columns that identify a record."""
         return ("id",) if "id" in mapping.columns else self.key
 
 
@@ -188,8 +190,8 @@ def format_of(mapping: FileMapping) -> FileFormat | None:
     return mapping.format or FORMAT_OF_SUFFIX.get(PurePath(mapping.file).suffix.lower())
 
 
-def pattern_of(kind: Kind, column: Column, mapping: FileMapping) -> str | None:
-    """The strptime format of a date or a time: the column's own, else the file's; None is ISO 8601."""
+def pattern_of(kind: Kind, column: Column, mapping: ObjectMapping) -> str | None:
+    """The strptime format of a date or a time: the column's own, else the mapping's; None is ISO 8601."""
     return (column.format or mapping.date_format) if kind in ("moment", "date") else None
 
 
@@ -199,44 +201,46 @@ def cleaned(text: str, column: Column) -> str:
     return column.values.get(trimmed, trimmed)
 
 
-def stage_names(files: FilesSettings) -> tuple[str, ...]:
+def stage_names(mapped: MappedSettings[Any]) -> tuple[str, ...]:
     """The stages that the settings know, in their order."""
-    return tuple(dict.fromkeys(stage.name for stage in files.stages))
+    return tuple(dict.fromkeys(stage.name for stage in mapped.stages))
 
 
-def mappings_of(files: FilesSettings) -> dict[CanonicalObject, tuple[FileMapping, ...]]:
-    """The mapped objects, in the order of the canonical ones, with the files they come from."""
-    chosen = {OBJECTS[name]: getattr(files, name) for name in OBJECTS}
+def mappings_of(mapped: MappedSettings[M]) -> dict[CanonicalObject, tuple[M, ...]]:
+    """The mapped objects, in the order of the canonical ones, with what they come from."""
+    chosen = {OBJECTS[name]: getattr(mapped, name) for name in OBJECTS}
     return {each: mappings for each, mappings in chosen.items() if mappings}
 
 
-def check_mappings(settings: Settings) -> None:
-    """Raise SettingsError with everything that is wrong with the file mapping, one line a problem."""
-    problems = list(_problems(settings.files))
+def check_mappings(settings: Settings, source: MappedSource) -> None:
+    """Raise SettingsError with everything that is wrong with the mapping of a source, one line a problem."""
+    mapped: MappedSettings[Any] = getattr(settings, source)
+    problems = [f"{source}.{problem}" for problem in _problems(mapped, source)]
     if problems:
         where = settings.config or "settings"
         raise SettingsError("\n".join(f"{where}: {problem}" for problem in problems))
 
 
-def _problems(files: FilesSettings) -> Iterator[str]:
-    if not files.deals:
-        yield "files.deals: no file is mapped to deals; name one with its columns in [[files.deals]]"
-    if (files.deals or files.stage_changes) and not files.stages:
-        yield "files.stages: no stage is known; name each with its outcome (open, won, lost) in [[files.stages]]"
-    for each, mappings in mappings_of(files).items():
+def _problems(mapped: MappedSettings[Any], source: MappedSource) -> Iterator[str]:
+    if not mapped.deals:
+        what = "file" if source == "files" else "table"
+        yield f"deals: no {what} is mapped to deals; name one with its columns in [[{source}.deals]]"
+    if (mapped.deals or mapped.stage_changes) and not mapped.stages:
+        yield f"stages: no stage is known; name each with its outcome (open, won, lost) in [[{source}.stages]]"
+    for each, mappings in mappings_of(mapped).items():
         for number, mapping in enumerate(mappings, start=1):
-            place = f"files.{each.name}[{number}] ({mapping.file})"
-            for problem in _problems_of_mapping(each, mapping, files):
+            place = f"{each.name}[{number}] ({mapping.label})"
+            for problem in _problems_of_mapping(each, mapping, stage_names(mapped)):
                 yield f"{place}: {problem}"
             for other in mappings[: number - 1]:
                 if _reads_otherwise(mapping, other):
                     yield (
-                        f"{place}: has the same source columns as {other.file} but reads them in another way, and raw "
-                        "does not keep which file a record came from; map one more column that tells them apart"
+                        f"{place}: has the same source columns as {other.label} but reads them in another way, and raw "
+                        "does not keep which of them a record came from; map one more column that tells them apart"
                     )
 
 
-def source_columns(mapping: FileMapping) -> tuple[str, ...]:
+def source_columns(mapping: ObjectMapping) -> tuple[str, ...]:
     """The source's columns that are wanted, each once.
 
     Sorted, so that neither the export's order of columns nor the mapping's makes a new version of a record.
@@ -244,16 +248,18 @@ def source_columns(mapping: FileMapping) -> tuple[str, ...]:
     return tuple(sorted({column.column for column in mapping.columns.values() if column.column is not None}))
 
 
-def _reads_otherwise(mapping: FileMapping, other: FileMapping) -> bool:
-    """Whether equal payloads would mean different things in the two files."""
+def _reads_otherwise(mapping: ObjectMapping, other: ObjectMapping) -> bool:
+    """Whether equal payloads would mean different things in the two."""
     meaning = {"columns", "decimal_mark", "date_format", "time_zone", "currency"}
     is_alike = mapping.model_dump(include=meaning) == other.model_dump(include=meaning)
     return source_columns(mapping) == source_columns(other) and not is_alike
 
 
-def _problems_of_mapping(each: CanonicalObject, mapping: FileMapping, files: FilesSettings) -> Iterator[str]:
-    if format_of(mapping) is None:
+def _problems_of_mapping(each: CanonicalObject, mapping: ObjectMapping, stages: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(mapping, FileMapping) and format_of(mapping) is None:
         yield "the file's name does not tell its format; say format = 'csv', 'ndjson' or 'parquet'"
+    if isinstance(mapping, TableMapping) and mapping.extent == "delta":
+        yield from _problems_of_delta(each, mapping)
     for name in mapping.columns.keys() - each.by_name.keys():
         hint = nearest(name, each.by_name) or f"; known are {', '.join(sorted(each.by_name))}"
         yield f"columns.{name}: no such column of {each.name}{hint}"
@@ -263,14 +269,27 @@ def _problems_of_mapping(each: CanonicalObject, mapping: FileMapping, files: Fil
     if mapping.date_format and (problem := _problem_of_format(mapping.date_format)):
         yield f"date_format: {problem}"
     for name in each.by_name.keys() & mapping.columns.keys():
-        for problem in _problems_of_column(each, name, mapping, files):
+        for problem in _problems_of_column(each, name, mapping, stages):
             yield f"columns.{name}: {problem}"
     id_columns = [mapping.columns[name] for name in each.id_columns(mapping) if name in mapping.columns]
     if id_columns and all(column.column is None for column in id_columns):
         yield f"columns.{each.id_columns(mapping)[0]}: is the same constant for all records; it must tell them apart"
 
 
-def _problems_of_column(each: CanonicalObject, name: str, mapping: FileMapping, files: FilesSettings) -> Iterator[str]:
+def _problems_of_delta(each: CanonicalObject, mapping: TableMapping) -> Iterator[str]:
+    """A database is asked for what changed since, so it must be able to tell."""
+    version = mapping.columns.get(each.version)
+    if each.version not in each.by_name:
+        yield f"extent: {each.name} have no time of change that a delta could go by; say extent = 'full'"
+    elif version is None or version.column is None:
+        yield f"columns.{each.version}: a delta goes by it; name the column that holds it, or say extent = 'full'"
+    elif pattern_of("moment", version, mapping):
+        yield f"columns.{each.version}: a delta goes by it, and a database compares no formats; cast it in a query"
+
+
+def _problems_of_column(
+    each: CanonicalObject, name: str, mapping: ObjectMapping, stages: tuple[str, ...]
+) -> Iterator[str]:
     canonical, column = each.by_name[name], mapping.columns[name]
     if column.format is not None:
         problem = _problem_of_format(column.format)
@@ -279,7 +298,7 @@ def _problems_of_column(each: CanonicalObject, name: str, mapping: FileMapping, 
         elif problem:
             yield f"format: {problem}"
     if column.constant is not None:
-        check = column_check(canonical, column, mapping, files)
+        check = column_check(canonical, column, mapping, stages)
         value = cleaned(column.constant, column)
         reason = check(value) if check else None
         if reason or (canonical.required and not value):
@@ -287,15 +306,14 @@ def _problems_of_column(each: CanonicalObject, name: str, mapping: FileMapping, 
 
 
 def column_check(
-    canonical: CanonicalColumn, column: Column, mapping: FileMapping, files: FilesSettings
+    canonical: CanonicalColumn, column: Column, mapping: ObjectMapping, stages: tuple[str, ...]
 ) -> Check | None:
     """The check of the values of a mapped column; None where anything goes."""
-    choices = stage_names(files) if canonical.kind == "stage" else canonical.choices
     return check_for(
         canonical.kind,
         pattern=pattern_of(canonical.kind, column, mapping),
         decimal_mark=mapping.decimal_mark,
-        choices=choices,
+        choices=stages if canonical.kind == "stage" else canonical.choices,
     )
 
 

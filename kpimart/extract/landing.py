@@ -17,7 +17,14 @@ import orjson
 
 from kpimart.clock import Clock
 from kpimart.errors import SettingsError, StorageFailed
-from kpimart.extract.packages import OBJECT_TABLE, QUARANTINE_TABLE, Package, complete_packages
+from kpimart.extract.packages import (
+    LISTING_TABLE,
+    OBJECT_TABLE,
+    QUARANTINE_TABLE,
+    SCHEMA_CHANGE_TABLE,
+    Package,
+    complete_packages,
+)
 from kpimart.extract.records import Extent, ObjectRead, Record, batch_of
 from kpimart.settings import Settings
 from kpimart.warehouse import RAW_COLUMNS, raw_table
@@ -39,6 +46,7 @@ class LandedObject:
     rows_quarantined: int
     rows_vanished: int
     rows_known_before: int
+    cursor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,12 @@ def pending_batches(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "select batch_id from ops.batch anti join ops.batch_verdict using (batch_id) order by landed_at, batch_id"
     )
     return [batch_id for (batch_id,) in rows.fetchall()]
+
+
+def held_batches(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The ids of the batches that the raw gate held: what they brought is not known, and has to be fetched again."""
+    rows = connection.execute("select batch_id from ops.batch_verdict where verdict = 'held'")
+    return {batch_id for (batch_id,) in rows.fetchall()}
 
 
 def judge(
@@ -185,9 +199,9 @@ def _record_batch(
             """
             insert into ops.batch_object (
                 batch_id, source, object, extent,
-                rows_read, versions_stored, rows_quarantined, rows_vanished, rows_known_before
+                rows_read, versions_stored, rows_quarantined, rows_vanished, rows_known_before, cursor
             )
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 batch.batch_id,
@@ -199,6 +213,7 @@ def _record_batch(
                 each.rows_quarantined,
                 each.rows_vanished,
                 each.rows_known_before,
+                each.cursor,
             ],
         )
     return replace(batch, objects=tuple(objects))
@@ -209,12 +224,14 @@ def _land_package(connection: duckdb.DuckDBPyConnection, package: Package, clock
         reads, fetched_at = _account_of(connection, package)
         batch = _new_batch(connection, package.source, package.batch_id, fetched_at, clock)
         _quarantine(connection, batch, package)
+        _record_schema_changes(connection, batch, package)
+        listed = _stage_listings(connection, package)
         objects = []
         for read in reads:
             files = package.files(read.object_name)
             rows = "read_parquet($files)" if files else _NO_ROWS
             connection.execute(_ARRIVING.format(rows=rows), {"files": files} if files else None)
-            objects.append(_store(connection, batch, read))
+            objects.append(_store(connection, batch, read, is_listed=read.object_name in listed))
     except (duckdb.InvalidInputException, duckdb.IOException) as error:
         if "parquet" not in str(error).lower():
             raise
@@ -227,11 +244,11 @@ def _land_package(connection: duckdb.DuckDBPyConnection, package: Package, clock
 
 def _account_of(connection: duckdb.DuckDBPyConnection, package: Package) -> tuple[list[ObjectRead], datetime]:
     """What was read of each object, and when."""
-    columns = "object, extent, rows_read, rows_quarantined, can_tell_vanished, fetched_at"
+    columns = "object, extent, rows_read, rows_quarantined, can_tell_vanished, cursor, fetched_at"
     rows = connection.execute(
         f"select {columns} from read_parquet($files)", {"files": package.files(OBJECT_TABLE)}
     ).fetchall()
-    return [ObjectRead(*row[:5]) for row in rows], rows[0][5].astimezone(UTC)
+    return [ObjectRead(*row[:6]) for row in rows], rows[0][6].astimezone(UTC)
 
 
 def _quarantine(connection: duckdb.DuckDBPyConnection, batch: LandedBatch, package: Package) -> None:
@@ -245,6 +262,28 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, batch: LandedBatch, packa
             """,
             {"batch_id": batch.batch_id, "source": batch.source, "landed_at": batch.landed_at, "files": files},
         )
+
+
+def _record_schema_changes(connection: duckdb.DuckDBPyConnection, batch: LandedBatch, package: Package) -> None:
+    files = package.files(SCHEMA_CHANGE_TABLE)
+    if files:
+        connection.execute(
+            """
+            insert into ops.schema_change (batch_id, source, object, field, change, was, is_now, seen_at)
+            select $batch_id, $source, object, field, change, was, is_now, $fetched_at
+            from read_parquet($files)
+            """,
+            {"batch_id": batch.batch_id, "source": batch.source, "fetched_at": batch.fetched_at, "files": files},
+        )
+
+
+def _stage_listings(connection: duckdb.DuckDBPyConnection, package: Package) -> set[str]:
+    """Put the ids that the source listed, and the bounds of each listing, into `listing`; returns the objects listed."""
+    files = package.files(LISTING_TABLE)
+    if not files:
+        return set()
+    connection.execute("create or replace temp table listing as from read_parquet($files)", {"files": files})
+    return {name for (name,) in connection.execute("select distinct object from listing").fetchall()}
 
 
 def _seed_records(seeds: Path) -> list[Record]:
@@ -280,21 +319,23 @@ select
 from {rows}
 """
 
-_ACCEPTED = """
-create or replace temp view accepted as
+# What is not judged yet is known too: it is judged together with what lands now.
+_KNOWN = """
+create or replace temp view known as
 select * from {table}
-where batch_id in (select batch_id from ops.batch_verdict where verdict = 'accepted')
+where batch_id not in (select batch_id from ops.batch_verdict where verdict = 'held')
 """
 
 _LATEST = """
 create or replace temp table latest as
 select id, updated_at, is_deleted, payload, extracted_at
-from accepted
+from known
 qualify row_number() over (partition by id order by updated_at desc nulls last, landed_at desc) = 1
 """
 
-# A full export shows its records as they are. One that had vanished and is back with its old updated_at would stay
-# behind its tombstone, and one that lost its updated_at behind the dated versions, so it is dated by the export.
+# A source that is read live, or exported in full, shows its records as they are. One that had vanished and is back with
+# its old updated_at would stay behind its tombstone, and one that lost its updated_at behind the dated versions, so it
+# is dated by when it was extracted.
 _DATE_WHAT_IS_BACK = """
 update arriving
 set updated_at = greatest(latest.updated_at, arriving.extracted_at)
@@ -316,10 +357,10 @@ _STORE_NEW_VERSIONS = """
 insert into {table} (id, updated_at, is_deleted, payload, payload_hash, extracted_at, landed_at, batch_id)
 with
 
-known as (
+met_before as (
 
     select id, updated_at, payload_hash, landed_at
-    from accepted
+    from known
     where id in (select id from arriving)
 
 ),
@@ -333,7 +374,7 @@ in_order as (
             order by updated_at nulls first, landed_at nulls last, arrival
         ) as previous_hash
     from (
-        select null as arrival, id, updated_at, payload_hash, landed_at from known
+        select null as arrival, id, updated_at, payload_hash, landed_at from met_before
         union all
         select arrival, id, updated_at, payload_hash, null as landed_at from arriving
     )
@@ -346,10 +387,10 @@ new_versions as (
     select arriving.*
     from arriving
     join in_order using (arrival)
-    anti join known
-        on arriving.id = known.id
-        and arriving.updated_at = known.updated_at
-        and arriving.payload_hash = known.payload_hash
+    anti join met_before
+        on arriving.id = met_before.id
+        and arriving.updated_at = met_before.updated_at
+        and arriving.payload_hash = met_before.payload_hash
     where in_order.previous_hash is distinct from arriving.payload_hash
 
 )
@@ -371,28 +412,48 @@ select
     $batch_id as batch_id
 from latest
 where not is_deleted
-    and id not in (select id from arriving)
+    and {is_missing}
     and id not in (
         select record_id from ops.quarantine
         where batch_id = $batch_id and object = $object and record_id is not null
     )
 """
 
+_NOT_ARRIVING = "id not in (select id from arriving)"
 
-def _store(connection: duckdb.DuckDBPyConnection, batch: LandedBatch, read: ObjectRead) -> LandedObject:
-    """Store the new versions among the rows in `arriving`, and what their absence tells."""
+_NOT_LISTED = """
+    id not in (select id from listing where object = $object and id is not null)
+    and exists (
+        from listing as bounds
+        where bounds.object = $object
+            and bounds.id is null
+            and (bounds.low_id is null or try_cast(latest.id as bigint) >= bounds.low_id)
+            and (bounds.high_id is null or try_cast(latest.id as bigint) <= bounds.high_id)
+    )
+"""
+
+
+def _store(
+    connection: duckdb.DuckDBPyConnection, batch: LandedBatch, read: ObjectRead, *, is_listed: bool = False
+) -> LandedObject:
+    """Store the new versions among the rows in `arriving`, and what their absence, or that from `listing`, tells."""
     table = raw_table(batch.source, read.object_name)
     moment_and_id = {"landed_at": batch.landed_at, "batch_id": batch.batch_id}
     connection.execute(f"create table if not exists {table} ({RAW_COLUMNS})")
-    connection.execute(_ACCEPTED.format(table=table))
+    connection.execute(_KNOWN.format(table=table))
     connection.execute(_LATEST)
-    if read.extent == "full":
+    known_before = _count(connection, "select count(*) from latest where not is_deleted")
+    if read.extent == "full" or read.cursor is not None:
         connection.execute(_DATE_WHAT_IS_BACK)
     stored = _changes(connection, _STORE_NEW_VERSIONS.format(table=table), moment_and_id)
+    tombstone = {**moment_and_id, "fetched_at": batch.fetched_at, "object": read.object_name}
     vanished = 0
     if read.can_tell_vanished:
-        tombstone = {**moment_and_id, "fetched_at": batch.fetched_at, "object": read.object_name}
-        vanished = _changes(connection, _STORE_TOMBSTONES.format(table=table), tombstone)
+        vanished += _changes(connection, _STORE_TOMBSTONES.format(table=table, is_missing=_NOT_ARRIVING), tombstone)
+    if is_listed:
+        # A record may have been read and then deleted before the ids were listed.
+        connection.execute(_LATEST)
+        vanished += _changes(connection, _STORE_TOMBSTONES.format(table=table, is_missing=_NOT_LISTED), tombstone)
     return LandedObject(
         object_name=read.object_name,
         extent=read.extent,
@@ -400,7 +461,8 @@ def _store(connection: duckdb.DuckDBPyConnection, batch: LandedBatch, read: Obje
         versions_stored=stored + vanished,
         rows_quarantined=read.rows_quarantined,
         rows_vanished=vanished,
-        rows_known_before=_count(connection, "select count(*) from latest where not is_deleted"),
+        rows_known_before=known_before,
+        cursor=read.cursor,
     )
 
 

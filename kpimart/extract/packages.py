@@ -1,18 +1,22 @@
 """Load packages: what one fetch leaves in the landing area, and which of them are complete.
 
-fetch writes `$KPIMART_HOME/landing/<source>/<table>/<load id>.<file id>.parquet` through dlt: a table an object, one
-for the quarantined records, one that says what was read. dlt's marker in `_dlt_loads` comes last and makes a package
-complete; what a killed fetch left has none, is never read, and is removed by the next fetch. dlt's incremental state
-lies beside the data (`_dlt_pipeline_state`) and is restored from there, so its working folder is thrown away before
-each fetch.
+fetch writes `$KPIMART_HOME/landing/<source>/<table>/<load id>.<file id>.parquet` through dlt: a table an object, and
+tables for the quarantined records, for the ids that the source listed, for fields that changed, and for the account of
+what was read. dlt's marker in `_dlt_loads` comes last and makes a package complete; what a killed fetch left has none,
+is never read, and is removed by the next fetch.
+
+The account of an object says where the next fetch goes on. It is taken from the last package whose batch the raw gate
+did not hold, so nothing that was held is skipped. A long read leaves several packages, each with a place to go on from.
 """
 
+import importlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,16 +25,26 @@ from filelock import FileLock, Timeout
 
 from kpimart.clock import Clock
 from kpimart.errors import KpiMartError, SettingsError, WarehouseBusy
+from kpimart.extract.canonical import OBJECTS
 from kpimart.extract.files import open_files
-from kpimart.extract.records import Batch, ObjectRead, Progress, object_table
+from kpimart.extract.reading import ApiReading
+from kpimart.extract.records import Batch, Known, ObjectRead, Progress, Reading, change_table, object_table, silent
+from kpimart.extract.source import ApiSource
+from kpimart.extract.sql import open_sql
 from kpimart.settings import Settings
-from kpimart.warehouse import storage_errors
+from kpimart.warehouse import open_memory, storage_errors
 
 QUARANTINE_TABLE = "quarantine"
 OBJECT_TABLE = "package_object"
+LISTING_TABLE = "listing"
+SCHEMA_CHANGE_TABLE = "schema_change"
 
-Source = Callable[..., Iterator[Batch | ObjectRead]]
-SOURCES: dict[str, Source] = {"files": open_files}
+# A package ends when it has so many records, or took so long: that is what an interruption costs.
+PACKAGE_RECORDS = 50_000
+PACKAGE_SECONDS = 60.0
+
+# The CRMs that are read over an API; each is a module of this package with its SOURCE.
+API_SOURCES = ("hubspot", "salesforce", "pipedrive", "bitrix24", "amocrm", "odoo", "tryton")
 
 # dlt reads these from the environment. Without them it reports usage to its makers, swallows Ctrl-C, writes a page of
 # traceback for each attempt at what is raised in the end anyway, and, finding Airflow installed, imports all of it and
@@ -45,10 +59,10 @@ DLT_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class FetchReport:
-    """What a fetch left: its package, by the id of the batch it will become, and what was read of each object."""
+    """What a fetch left: its packages, by the ids of the batches they will become, and what was read of each object."""
 
     source: str
-    batch_id: str
+    batch_ids: tuple[str, ...]
     fetched_at: datetime
     objects: tuple[ObjectRead, ...]
 
@@ -81,19 +95,36 @@ def landing_folder(settings: Settings) -> Path:
     return settings.home / "landing"
 
 
+def configure_dlt() -> None:
+    """Tell dlt how to behave; before it is imported."""
+    os.environ.update(DLT_ENVIRONMENT)
+
+
+def api_source(name: str) -> ApiSource[Any]:
+    """The CRM of that name. Imported when it is asked for: some need libraries of their own."""
+    source: ApiSource[Any] = importlib.import_module(f"kpimart.extract.{name}").SOURCE
+    return source
+
+
+def object_names(source: str) -> tuple[str, ...]:
+    """The objects that a source may have, whether this company's has them or not."""
+    return tuple(each.name for each in api_source(source).objects) if source in API_SOURCES else tuple(OBJECTS)
+
+
 def fetch(
     settings: Settings,
     source: str,
     *,
     folder: Path | None,
     clock: Clock,
-    progress: Progress | None = None,
+    held: Collection[str] = (),
+    progress: Progress = silent,
 ) -> FetchReport:
-    """Read a source and leave one complete load package.
+    """Read a source and leave complete load packages, at least one.
 
-    folder: where the source `files` finds its files, instead of `files.folder`. progress: called with an object's name
-    and the number of its records read so far. Raises SettingsError, SourceUnreachable, BadSourceData, StorageFailed;
-    WarehouseBusy if the same source is being fetched by another process.
+    folder: where the source `files` finds its files, instead of `files.folder`. held: the batches that the raw gate
+    held; what they brought is read again. Raises SettingsError, AccessRefused, SourceUnreachable, BadSourceData,
+    StorageFailed; what was read before is in a complete package then. WarehouseBusy if another process is fetching it.
     """
     if source not in SOURCES:
         raise SettingsError(f"there is no source {source!r}; known are {', '.join(sorted(SOURCES))}")
@@ -101,11 +132,43 @@ def fetch(
     if "%" in str(landing):
         # dlt takes the path of its working folder for a pattern to fill in.
         raise SettingsError(f"home: expected a path without '%', found {landing}; choose another with KPIMART_HOME")
+    known = last_known(landing / source, object_names(source), held)
     fetched_at = clock()
-    items = SOURCES[source](settings, folder, extracted_at=fetched_at, progress=progress)
+    with SOURCES[source](settings, folder, fetched_at, known, progress) as readings:
+        return _write_packages(source, readings, landing, fetched_at, clock)
+
+
+def _write_packages(
+    source: str, readings: Sequence[Reading], landing: Path, fetched_at: datetime, clock: Clock
+) -> FetchReport:
+    batch_ids: list[str] = []
+    objects: list[ObjectRead] = []
     with storage_errors(f"writing a load package to {landing}"), _alone(landing, source) as working_folder:
-        load_id, objects = _write_package(source, items, landing, working_folder, fetched_at)
-    return FetchReport(source, batch_id_of(source, load_id), fetched_at, tuple(objects))
+        pipeline = _pipeline(source, landing, working_folder)
+        while not batch_ids or not all(reading.is_done for reading in readings):
+            load_id, read = _write_package(source, readings, pipeline, clock() if batch_ids else fetched_at)
+            batch_ids.append(batch_id_of(source, load_id))
+            objects += read
+            failures = [reading.failure for reading in readings if reading.failure]
+            if failures:
+                raise failures[0]
+    return FetchReport(source, tuple(batch_ids), fetched_at, tuple(objects))
+
+
+def last_known(folder: Path, names: Collection[str], held: Collection[str]) -> dict[str, Known]:
+    """What the last complete packages of a source that were not held say of each object, by its name."""
+    found: dict[str, Known] = {}
+    packages = sorted(_packages_in(folder), key=lambda package: float(package.load_id), reverse=True)
+    with open_memory() as connection:
+        for package in packages:
+            if found.keys() >= set(names):
+                break
+            if package.batch_id not in held:
+                for name, cursor, fields in connection.execute(
+                    "select object, cursor, fields from read_parquet($files)", {"files": package.files(OBJECT_TABLE)}
+                ).fetchall():
+                    found.setdefault(name, Known(cursor, fields))
+    return found
 
 
 def complete_packages(settings: Settings) -> list[Package]:
@@ -156,40 +219,73 @@ def _remove_incomplete(folder: Path) -> None:
 
 
 def _write_package(
-    source: str,
-    items: Iterator[Batch | ObjectRead],
-    landing: Path,
-    working_folder: Path,
-    fetched_at: datetime,
+    source: str, readings: Sequence[Reading], pipeline: Any, fetched_at: datetime
 ) -> tuple[str, list[ObjectRead]]:
-    objects: list[ObjectRead] = []
-    pipeline = _pipeline(source, landing, working_folder)
+    """Write what the readings have to give, up to a package full of it. Objects are read at the same time."""
     # Imported here, because it takes longer than many a command of the command line.
     import dlt
     from dlt.pipeline.exceptions import PipelineStepFailed
 
-    @dlt.resource(name=source)
-    def package() -> Iterator[Any]:
-        for item in items:
+    objects: list[ObjectRead] = []
+    quota = _Quota()
+
+    def take(reading: Reading) -> Iterator[Any]:
+        for item in reading.take(fetched_at, quota.is_used_up):
             if isinstance(item, ObjectRead):
                 objects.append(item)
-                yield dlt.mark.with_table_name(object_table(item, fetched_at), OBJECT_TABLE)
-                continue
-            if item.rows.num_rows:
-                yield dlt.mark.with_table_name(item.rows, item.object_name)
-            if item.quarantined.num_rows:
-                yield dlt.mark.with_table_name(item.quarantined, QUARANTINE_TABLE)
+                yield from _account(item, fetched_at)
+            else:
+                quota.records += item.rows.num_rows
+                yield from _tables(item)
 
+    resources = [
+        dlt.resource(take(reading), name=f"{source}_{number}", parallelized=len(readings) > 1)
+        for number, reading in enumerate(readings)
+        if not reading.is_done
+    ]
     try:
-        info = pipeline.run(package(), loader_file_format="parquet")
+        info = pipeline.run(resources, loader_file_format="parquet")
         info.raise_on_failed_jobs()
     except PipelineStepFailed as failure:
         raise _cause(failure) from failure
     return info.loads_ids[0], objects
 
 
+@dataclass
+class _Quota:
+    """How much goes into one package."""
+
+    records: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def is_used_up(self) -> bool:
+        return self.records >= PACKAGE_RECORDS or time.monotonic() - self.began >= PACKAGE_SECONDS
+
+
+def _tables(batch: Batch) -> Iterator[Any]:
+    """The tables of a batch, each with the name of where it belongs."""
+    import dlt
+
+    tables = {
+        batch.object_name: batch.rows,
+        QUARANTINE_TABLE: batch.quarantined,
+        LISTING_TABLE: batch.listed,
+    }
+    for name, table in tables.items():
+        if table.num_rows:
+            yield dlt.mark.with_table_name(table, name)
+
+
+def _account(read: ObjectRead, fetched_at: datetime) -> Iterator[Any]:
+    import dlt
+
+    yield dlt.mark.with_table_name(object_table(read, fetched_at), OBJECT_TABLE)
+    if read.schema_changes:
+        yield dlt.mark.with_table_name(change_table(read.schema_changes), SCHEMA_CHANGE_TABLE)
+
+
 def _pipeline(source: str, landing: Path, working_folder: Path) -> Any:
-    os.environ.update(DLT_ENVIRONMENT)
+    configure_dlt()
     import dlt
 
     return dlt.pipeline(
@@ -200,6 +296,65 @@ def _pipeline(source: str, landing: Path, working_folder: Path) -> Any:
         ),
         dataset_name=source,
     )
+
+
+# ------------------------------------------------------------------------------------------------------------ sources
+
+
+class _WholeReading:
+    """A source that is read in one go, into one package."""
+
+    def __init__(self, items: Iterator[Batch | ObjectRead]) -> None:
+        self.is_done = False
+        self.failure: KpiMartError | None = None
+        self._items = items
+
+    def take(self, _: datetime, __: Callable[[], bool]) -> Iterator[Batch | ObjectRead]:
+        yield from self._items
+        self.is_done = True
+
+
+@contextmanager
+def _open_files(
+    settings: Settings, folder: Path | None, fetched_at: datetime, _: Mapping[str, Known], progress: Progress
+) -> Iterator[Sequence[Reading]]:
+    yield [_WholeReading(open_files(settings, folder, extracted_at=fetched_at, progress=progress))]
+
+
+@contextmanager
+def _open_sql(
+    settings: Settings, _: Path | None, fetched_at: datetime, known: Mapping[str, Known], progress: Progress
+) -> Iterator[Sequence[Reading]]:
+    with closing(open_sql(settings, known, extracted_at=fetched_at, progress=progress)) as items:
+        yield [_WholeReading(items)]
+
+
+def _open_api(name: str) -> "OpenSource":
+    @contextmanager
+    def open_source(
+        settings: Settings, _: Path | None, __: datetime, known: Mapping[str, Known], progress: Progress
+    ) -> Iterator[Sequence[Reading]]:
+        source = api_source(name)
+        own = getattr(settings, name)
+        with source.connect(settings) as client:
+            yield [
+                ApiReading(name, each, client, own, known.get(each.name, Known(None, None)), progress)
+                for each in source.objects
+            ]
+
+    return open_source
+
+
+OpenSource = Callable[
+    [Settings, Path | None, datetime, Mapping[str, Known], Progress], AbstractContextManager[Sequence[Reading]]
+]
+"""Opens a source: settings, the folder of files, the moment of the fetch, what is known of its objects, progress."""
+
+SOURCES: dict[str, OpenSource] = {
+    "files": _open_files,
+    "sql": _open_sql,
+    **{name: _open_api(name) for name in API_SOURCES},
+}
 
 
 def _cause(failure: BaseException) -> BaseException:

@@ -9,64 +9,50 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import orjson
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from kpimart.errors import BadSourceData, SourceUnreachable
-from kpimart.extract.canonical import FileFormat, nearest
-from kpimart.extract.values import PADDING, is_broken, repaired
+from kpimart.extract.canonical import FileFormat
+from kpimart.extract.mapped import CHUNK_ROWS, Broken, Chunk, Origin, refuse_lost_columns
+from kpimart.extract.values import PADDING, decimal_text, is_broken, iso_text, json_number, repaired
 from kpimart.settings import FileMapping
-
-CHUNK_ROWS = 20_000
 
 # From here on a double no longer tells cents apart with certainty.
 _INEXACT_FROM = 1e13
 
 
 @dataclass(frozen=True)
-class SourceFile:
-    """A file to read: the columns wanted of it, and the one that identifies its records if it is one alone."""
+class SourceFile(Origin[FileMapping]):
+    """A file to read."""
 
-    object_name: str
+    what: ClassVar[str] = "file"
+
     path: Path
     format: FileFormat
-    mapping: FileMapping
-    columns: tuple[str, ...]
-    id_column: str | None
+
+    @property
+    def is_typed(self) -> bool:
+        """All but CSV tell text from numbers."""
+        return self.format != "csv"
+
+    @property
+    def encoding(self) -> str:
+        """The encoding that its mapping says."""
+        return self.mapping.encoding
 
     def place(self, row: int) -> str:
         """Where a record stands, as a person finds it: rows as a spreadsheet counts them, lines as an editor does."""
         return f"{self.mapping.file}, {'line' if self.format == 'ndjson' else 'row'} {row}"
 
     def __str__(self) -> str:
-        return f"{self.object_name}: {self.path}"
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A row that is no record, as text, and its id if that is certain."""
-
-    row: int
-    reason: str
-    text: str
-    record_id: str | None = None
-
-
-@dataclass
-class Chunk:
-    """Some rows of a file: their numbers and the values of the wanted columns, and those that are no record."""
-
-    records: list[tuple[int, Sequence[Any]]] = field(default_factory=list)
-    broken: list[Broken] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.records) + len(self.broken)
+        return f"{self.each.name}: {self.path}"
 
 
 def check_file(file: SourceFile) -> None:
@@ -193,25 +179,11 @@ def _read_header(file: SourceFile, reader: Iterator[list[str]]) -> list[str]:
 
 
 def _refuse_lost_columns(file: SourceFile, present: Sequence[str]) -> None:
-    lost = [column for column in file.columns if column not in present]
-    if not lost:
-        return
-    lines = [
-        f"no column {column!r}, which is mapped to {_canonical_names(file, column)}{nearest(column, present)}"
-        for column in lost
-    ]
     hint = ""
     if file.format == "csv" and len(present) == 1:
         others = [mark for mark in ";\t|," if mark in present[0] and mark != file.mapping.delimiter]
         hint = f"\n  its one column looks like several: is the delimiter {others[0]!r}?" if others else ""
-    raise BadSourceData(
-        f"{file}: {'; '.join(lines)}\n  the file has: {', '.join(present) or 'nothing'}{hint}"
-        "\n  correct the mapping or the export, then rerun"
-    )
-
-
-def _canonical_names(file: SourceFile, column: str) -> str:
-    return ", ".join(name for name, origin in file.mapping.columns.items() if origin.column == column)
+    refuse_lost_columns(file, present, hint)
 
 
 def _picker(positions: list[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
@@ -341,15 +313,13 @@ def _converter(kind: Any, file: SourceFile) -> Callable[[Any], list[Any]]:
     if types.is_timestamp(kind):
         # Python's own times have no nanoseconds, and offsets other than UTC would need a time zone library.
         target = pa.timestamp("us", tz="UTC" if kind.tz else None)
-        return lambda column: [_iso(value) for value in column.cast(target, safe=False).to_pylist()]
+        return lambda column: _converted(column.cast(target, safe=False), iso_text)
     if types.is_date(kind) or types.is_time(kind):
-        return lambda column: [_iso(value) for value in column.to_pylist()]
+        return lambda column: _converted(column, iso_text)
     if types.is_decimal(kind):
-        return lambda column: [
-            None if value is None else f"{value:f}".replace(".", mark) for value in column.to_pylist()
-        ]
+        return lambda column: _converted(column, lambda value: decimal_text(value, mark))
     if types.is_floating(kind):
-        return lambda column: [_json_number(value, mark) for value in column.to_pylist()]
+        return lambda column: _converted(column, lambda value: json_number(value, mark))
     texts = (types.is_string, types.is_large_string, types.is_string_view)
     if any(is_plain(kind) for is_plain in (*texts, types.is_integer, types.is_boolean, types.is_null)):
         return lambda column: list(column.to_pylist())
@@ -359,12 +329,5 @@ def _converter(kind: Any, file: SourceFile) -> Callable[[Any], list[Any]]:
     )
 
 
-def _iso(value: Any) -> str | None:
-    return None if value is None else str(value.isoformat())
-
-
-def _json_number(value: float | None, mark: str) -> float | str | None:
-    """A number where JSON and the file's decimal mark allow one, else its text."""
-    if value is None or (mark == "." and abs(value) < float("inf")):
-        return value
-    return str(value).replace(".", mark)
+def _converted(column: Any, convert: Callable[[Any], Any]) -> list[Any]:
+    return [None if value is None else convert(value) for value in column.to_pylist()]

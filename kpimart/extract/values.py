@@ -6,10 +6,11 @@ staging casts afterwards: what passes here must not become NULL there.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 Kind = Literal["text", "stage", "moment", "date", "amount", "number", "boolean", "choice"]
@@ -53,6 +54,35 @@ def as_text(value: Any) -> str:
         written = repr(value)
         return f"{Decimal(written):f}" if "e" in written else written
     raise ValueError(f"expected a plain value, found {type(value).__name__} {str(value)[:80]!r}")
+
+
+def iso_text(value: date | time) -> str:
+    """A date, a time of day, or a moment, which is given in UTC if it has an offset."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC)
+    return value.isoformat()
+
+
+def decimal_text(value: Decimal, mark: str) -> str:
+    """All digits of a decimal, with the decimal mark of its mapping."""
+    return f"{value:f}".replace(".", mark)
+
+
+def json_number(value: float, mark: str) -> float | str:
+    """A number where JSON and the decimal mark of its mapping allow one, else its text."""
+    return value if mark == "." and abs(value) < float("inf") else str(value).replace(".", mark)
+
+
+_TEXTS: dict[type, Callable[[Any], str]] = {datetime: iso_text, date: iso_text, time: iso_text, UUID: str}
+_NUMBERS: dict[type, Callable[[Any, str], float | str]] = {Decimal: decimal_text, float: json_number}
+
+
+def plain_value(value: Any, mark: str) -> Any:
+    """A typed value as JSON can hold it without loss; what has no such form comes back as it is."""
+    kind = type(value)
+    if kind in _TEXTS:
+        return _TEXTS[kind](value)
+    return _NUMBERS[kind](value, mark) if kind in _NUMBERS else value
 
 
 def is_broken(text: str) -> bool:

@@ -22,6 +22,8 @@ from kpimart.quality.verdict import Outcome, Result
 from kpimart.warehouse import open_memory, raw_table
 
 BATCH_OBJECT = "batch_object"
+# The suite of every raw object; one of its own, if it has one, adds to it.
+EVERY_OBJECT = "every_object"
 PENDING = "pending"
 
 # SQLAlchemy puts the whole statement behind the database's message.
@@ -129,12 +131,15 @@ def _judge(source: Any, table: str, request: Request, suites: Mapping[str, Path]
 
 
 def _suite_of(table: str, request: Request, suites: Mapping[str, Path]) -> Suite:
-    if table not in suites:
+    is_object = request.boundary == "raw" and table != BATCH_OBJECT
+    names = [name for name in ((EVERY_OBJECT, table) if is_object else (table,)) if name in suites]
+    if not names:
         raise BadSuite(f"there is no {request.suites / table}.json")
-    suite = read_suite(suites[table])
-    if not suite.expectations:
-        raise BadSuite(f"{suites[table]}: the suite is empty")
-    return suite
+    read = [read_suite(suites[name]) for name in names]
+    for name, suite in zip(names, read, strict=True):
+        if not suite.expectations:
+            raise BadSuite(f"{suites[name]}: the suite is empty")
+    return Suite(table, read[-1].name, tuple(each for suite in read for each in suite.expectations))
 
 
 def _suites_without_a_table(request: Request, tables: Mapping[str, str], suites: Mapping[str, Path]) -> list[Result]:

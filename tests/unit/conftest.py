@@ -84,8 +84,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             insert into ops.batch values ('files-1', 'files', '2027-01-07 00:30:00+00', '2027-01-07 01:00:00+00');
             insert into ops.batch_verdict values ('files-1', 'accepted', '2027-01-07 01:01:00+00', null);
             insert into ops.batch_object values
-                ('files-1', 'files', 'deals', 'full', 8800, 8798, 2, 0, 0),
-                ('files-1', 'files', 'accounts', 'full', 85, 85, 0, 0, 0);
+                ('files-1', 'files', 'deals', 'full', 8800, 8798, 2, 0, 0, null),
+                ('files-1', 'files', 'accounts', 'full', 85, 85, 0, 0, 0, null);
         """)
     for night in range(2):
         publish_night(home, night)

@@ -164,7 +164,7 @@ def test_an_unknown_key_names_its_nearest_neighbour(toml: Write) -> None:
 
 
 def test_an_unknown_key_without_a_neighbour_names_those_there_are(toml: Write) -> None:
-    assert "unknown key; known are as_of, base_currency, definitions, " in refusal(toml("qqqq = 1"))
+    assert "unknown key; known are amocrm, as_of, base_currency, " in refusal(toml("qqqq = 1"))
 
 
 @pytest.mark.parametrize(
@@ -380,6 +380,7 @@ def test_decisions_hold_what_figures_rest_on_and_nothing_of_the_machine(
         "thresholds",
         "definitions",
         "files",
+        "sql",
     }
     assert "folder" not in decisions["files"]
     assert decisions["files"]["deals"][0]["columns"]["id"]["column"] == "opportunity"

@@ -101,7 +101,7 @@ def test_a_batch_may_be_held_or_not_judged_yet_and_decisions_are_not_shown(home:
             ('decided', 'kpimart', timestamptz '2027-01-10')
         ) as rows (id, source, day);
         insert into ops.batch_object
-        select batch_id, source, 'deals', 'full', 10, 9, 1, 0, 0 from ops.batch where batch_id <> 'files-1';
+        select batch_id, source, 'deals', 'full', 10, 9, 1, 0, 0, null from ops.batch where batch_id <> 'files-1';
         insert into ops.batch_verdict values ('held', 'held', '2027-01-08', 'too many vanished');
         """,
     )

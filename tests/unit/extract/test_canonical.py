@@ -11,12 +11,12 @@ from kpimart.extract.canonical import check_mappings
 
 def problems(crm: Any) -> str:
     with pytest.raises(SettingsError) as refusal:
-        check_mappings(crm.settings)
+        check_mappings(crm.settings, "files")
     return str(refusal.value)
 
 
 def test_a_right_mapping_passes(crm: Any) -> None:
-    check_mappings(crm.settings)
+    check_mappings(crm.settings, "files")
 
 
 def test_an_unknown_column_is_told_with_its_nearest_neighbour(crm: Any) -> None:

@@ -76,7 +76,7 @@ def test_a_package_that_waited_out_a_crash_is_landed_with_the_next(crm: Any) -> 
     crm.write(ANN_WON)
     second = crm.fetch()
     landed = crm.land()
-    assert [batch.batch_id for batch in landed] == [first.batch_id, second.batch_id]
+    assert [batch.batch_id for batch in landed] == [*first.batch_ids, *second.batch_ids]
     assert landed[0].landed_at < landed[1].landed_at
     crm.judge()
     assert crm.latest()["D1"]["stage"] == "Won"
@@ -270,7 +270,7 @@ def test_pending_batches_are_those_without_a_verdict(crm: Any) -> None:
     report = crm.fetch()
     crm.land()
     assert crm.query("select batch_id from ops.batch anti join ops.batch_verdict using (batch_id)") == [
-        (report.batch_id,)
+        (report.batch_ids[0],)
     ]
     crm.judge("held")
     assert crm.query("select verdict from ops.batch_verdict order by judged_at") == [("accepted",), ("held",)]

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from kpimart.errors import BadSourceData, SettingsError, StorageFailed, WarehouseBusy
-from kpimart.extract import files
+from kpimart.extract import mapped
 from kpimart.extract.packages import complete_packages, fetch
 
 GOOD = "D1,Ann,Won,2026-01-05,2026-02-01,1054"
@@ -20,7 +20,7 @@ def test_a_fetch_leaves_one_complete_package(crm: Any) -> None:
     crm.write(GOOD, "D2,Bob,Wno,,,1")
     report = crm.fetch()
     (package,) = complete_packages(crm.settings)
-    assert package.batch_id == report.batch_id
+    assert (package.batch_id,) == report.batch_ids
     assert report.fetched_at == crm.clock()
     assert [(read.object_name, read.rows_read, read.rows_quarantined) for read in report.objects] == [("deals", 2, 1)]
     assert len(package.files("deals")) == len(package.files("quarantine")) == len(package.files("package_object")) == 1
@@ -28,7 +28,7 @@ def test_a_fetch_leaves_one_complete_package(crm: Any) -> None:
 
 def test_packages_come_in_the_order_of_fetching(crm: Any) -> None:
     crm.write(GOOD)
-    fetched = [crm.fetch().batch_id for _ in range(3)]
+    fetched = [batch_id for _ in range(3) for batch_id in crm.fetch().batch_ids]
     assert [package.batch_id for package in complete_packages(crm.settings)] == fetched
 
 
@@ -57,7 +57,7 @@ def test_a_full_disk_is_told_as_one(crm: Any, monkeypatch: Any) -> None:
         raise OSError(28, "No space left on device", "deals.parquet")
 
     crm.write(GOOD)
-    monkeypatch.setattr(files, "batch_of", full_disk)
+    monkeypatch.setattr(mapped, "batch_of", full_disk)
     with pytest.raises(StorageFailed, match="the disk is full"):
         crm.fetch()
 
@@ -67,7 +67,7 @@ def test_an_interruption_stays_one(crm: Any, monkeypatch: Any) -> None:
         raise KeyboardInterrupt
 
     crm.write(GOOD)
-    monkeypatch.setattr(files, "batch_of", interrupt)
+    monkeypatch.setattr(mapped, "batch_of", interrupt)
     with pytest.raises(KeyboardInterrupt):
         crm.fetch()
 
@@ -83,8 +83,8 @@ def test_one_source_is_fetched_by_one_process_at_a_time(crm: Any) -> None:
 
 
 def test_an_unknown_source_is_a_wrong_setting(crm: Any) -> None:
-    with pytest.raises(SettingsError, match="there is no source 'salesforce'; known are files"):
-        fetch(crm.settings, "salesforce", folder=None, clock=crm.clock)
+    with pytest.raises(SettingsError, match="there is no source 'saleforce'; known are amocrm, bitrix24, files"):
+        fetch(crm.settings, "saleforce", folder=None, clock=crm.clock)
 
 
 def test_a_percent_sign_in_the_path_is_refused_because_dlt_cannot_write_there(crm: Any, tmp_path: Path) -> None:

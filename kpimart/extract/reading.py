@@ -1,0 +1,238 @@
+"""Records of an API as rows of a load package: what is kept of them, what is wrong or new about them."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Generic
+
+import orjson
+
+from kpimart.errors import BadSourceData, KpiMartError
+from kpimart.extract.records import (
+    Batch,
+    Known,
+    ObjectRead,
+    Progress,
+    Quarantined,
+    Record,
+    SchemaChange,
+    batch_of,
+)
+from kpimart.extract.source import ApiObject, C, Cursor, Json, Listing, Page
+from kpimart.settings import ApiSettings
+
+# A field that none of fewer records has may just be empty in all of them.
+ENOUGH_RECORDS = 50
+
+_Tree = dict[str, "_Tree | None"]
+
+_TYPE_NAMES = {str: "text", int: "number", float: "number", bool: "boolean", list: "list", dict: "object"}
+
+
+class ApiReading(Generic[C]):
+    """The reading of one object of a CRM, page by page; a piece ends where the API gave a place to go on from.
+
+    What goes wrong is kept in `failure`, so that what was read before it makes a complete package: anything that
+    `read` raises, and BadSourceData where a field that staging needs is gone or retyped.
+    """
+
+    def __init__(
+        self, crm: str, each: ApiObject[C], client: C, settings: ApiSettings, known: Known, progress: Progress
+    ) -> None:
+        self.is_done = False
+        self.failure: KpiMartError | None = None
+        self._object = each
+        self._progress = progress
+        self._cursor: Cursor = orjson.loads(known.cursor) if known.cursor else {}
+        self._fields = _Fields(crm, each, known.fields)
+        self._keep = tree_of((*each.keep, *_configured(each, settings)))
+        self._expected = each.estimate(client, dict(self._cursor)) if each.estimate else None
+        self._pages = each.read(client, dict(self._cursor))
+        self._rows_read = 0
+
+    def take(self, extracted_at: datetime, is_enough: Callable[[], bool]) -> Iterator[Batch | ObjectRead]:
+        """The next pages, up to a place to go on from once it is enough, and the account of them."""
+        read = refused = 0
+        changes: tuple[SchemaChange, ...] = ()
+        try:
+            for batch, cursor in self._batches(extracted_at):
+                read += batch.rows.num_rows + batch.quarantined.num_rows
+                refused += batch.quarantined.num_rows
+                yield batch
+                if cursor is not None:
+                    self._cursor = cursor
+                    if is_enough():
+                        break
+            else:
+                self.is_done = True
+            changes = self._fields.changes(is_last=self.is_done)
+        except KpiMartError as failure:
+            self.failure, self.is_done = failure, True
+        yield ObjectRead(
+            self._object.name,
+            extent="delta",
+            rows_read=read,
+            rows_quarantined=refused,
+            can_tell_vanished=False,
+            cursor=orjson.dumps(self._cursor, option=orjson.OPT_SORT_KEYS).decode(),
+            fields=self._fields.as_json(),
+            schema_changes=changes,
+        )
+
+    def _batches(self, extracted_at: datetime) -> Iterator[tuple[Batch, Cursor | None]]:
+        for page in self._pages:
+            batch = self._batch_of(page, extracted_at)
+            self._rows_read += len(page.records)
+            self._progress(self._object.name, self._rows_read, self._expected)
+            yield batch, page.cursor
+
+    def _batch_of(self, page: Page, extracted_at: datetime) -> Batch:
+        records, quarantined = [], []
+        for number, record in enumerate(page.records, start=self._rows_read + 1):
+            try:
+                records.append(self._record_of(record))
+            except (KeyError, ValueError) as error:
+                quarantined.append(self._refused(number, record, error))
+        self._fields.observe(page.records)
+        listed = [row for listing in page.listings for row in _rows_of(listing)]
+        return batch_of(self._object.name, records, quarantined, extracted_at, listed)
+
+    def _record_of(self, record: Json) -> Record:
+        each = self._object
+        if not isinstance(record, dict):
+            raise ValueError(f"expected an object, found {type(record).__name__}")  # noqa: TRY004 - a bad value too
+        payload = orjson.dumps(kept(record, self._keep), option=orjson.OPT_SORT_KEYS).decode()
+        return Record(each.id_of(record), each.updated_at(record), each.is_deleted(record), payload)
+
+    def _refused(self, number: int, record: Any, error: Exception) -> Quarantined:
+        """A record that cannot be used, with only what may be kept of it."""
+        record_id = None
+        if isinstance(record, dict):
+            with contextlib.suppress(KeyError, ValueError):
+                record_id = self._object.id_of(record)
+            record = kept(record, self._keep)
+        reason = str(error) if isinstance(error, ValueError) else f"there is no {error}"
+        return Quarantined(f"record {number}", record_id, reason, orjson.dumps(record).decode())
+
+
+class _Fields(Generic[C]):
+    """The fields of an object's records and their types: those known from before, and those seen now.
+
+    Looked at are a record's own fields, and those of the objects in it that the allow-list goes into.
+    """
+
+    def __init__(self, crm: str, each: ApiObject[C], known: str | None) -> None:
+        self._name = f"{crm} {each.name}"
+        self._object = each
+        self._known: dict[str, list[str]] = orjson.loads(known) if known else {}
+        self._parents = {path.split(".")[0] for path in (*each.keep, *each.needed) if "." in path}
+        self._seen: dict[str, set[str]] = {}
+        self._raw: set[tuple[str, str, type]] = set()
+        self._records = 0
+
+    def observe(self, records: Any) -> None:
+        """Look at the fields of some records; raises BadSourceData where a needed one has another type."""
+        raw: set[tuple[str, type]] = set()
+        nested: dict[str, set[tuple[str, type]]] = {parent: set() for parent in self._parents}
+        for record in records:
+            if not isinstance(record, dict):
+                continue
+            self._records += 1
+            raw.update(zip(record, map(type, record.values()), strict=True))
+            for parent, found in nested.items():
+                inner = record.get(parent)
+                if isinstance(inner, dict):
+                    found.update(zip(inner, map(type, inner.values()), strict=True))
+        for path, kind in [*raw, *((f"{parent}.{name}", kind) for parent in nested for name, kind in nested[parent])]:
+            self._note(path, kind)
+
+    def _note(self, path: str, kind: type) -> None:
+        types = self._seen.setdefault(path, set())
+        if kind is type(None):
+            return
+        types.add(_TYPE_NAMES[kind])
+        needed = self._object.needed.get(path)
+        if needed and kind not in needed:
+            expected = " or ".join(sorted({_TYPE_NAMES[one] for one in needed}))
+            raise BadSourceData(
+                f"{self._name}: field {path} is of type {_TYPE_NAMES[kind]} now, expected {expected}, which staging "
+                "needs; nothing of this page was kept. Set the field right in the CRM, or adapt the models, then rerun"
+            )
+
+    def changes(self, *, is_last: bool) -> tuple[SchemaChange, ...]:
+        """What is different from before, each told once; raises BadSourceData where a needed field has vanished."""
+        if is_last and self._records:
+            self._require_needed()
+        changes = [*self._new_or_retyped(), *(self._vanished() if is_last else ())]
+        for path, types in self._seen.items():
+            self._known[path] = sorted({*self._known.get(path, ()), *types})
+        return tuple(changes)
+
+    def _require_needed(self) -> None:
+        gone = [path for path in self._object.needed if path not in self._seen and path.count(".") < 2]
+        if gone:
+            raise BadSourceData(
+                f"{self._name}: no record of {self._records:,} has {', '.join(gone)} any more, which staging needs. "
+                "Was the field renamed, or hidden from this user? Set it right in the CRM, then rerun"
+            )
+
+    def _new_or_retyped(self) -> Iterator[SchemaChange]:
+        was_empty = not self._known
+        for path, types in sorted(self._seen.items()):
+            before = self._known.get(path)
+            if before is None and not was_empty:
+                yield SchemaChange(self._object.name, path, "new", None, _joined(types))
+            elif before and types - set(before):
+                yield SchemaChange(self._object.name, path, "retyped", _joined(before), _joined(types))
+
+    def _vanished(self) -> Iterator[SchemaChange]:
+        if self._records >= ENOUGH_RECORDS:
+            for path in sorted(self._known.keys() - self._seen.keys()):
+                yield SchemaChange(self._object.name, path, "vanished", _joined(self._known.pop(path)), None)
+
+    def as_json(self) -> str:
+        """All fields that are known by now, with their types."""
+        return orjson.dumps(self._known, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _joined(types: Any) -> str | None:
+    return ", ".join(sorted(types)) or None
+
+
+def _configured(each: ApiObject[C], settings: ApiSettings) -> Iterator[str]:
+    """The paths that the settings add to an object's allow-list."""
+    if settings.personal_data:
+        yield from each.personal
+    names = (*settings.properties.get(each.name, ()), *settings.fields.values())
+    yield from (each.configured_at.format(name) for name in names)
+
+
+def tree_of(paths: tuple[str, ...]) -> _Tree:
+    """Dotted paths as a tree of keys; None is a subtree that is kept whole."""
+    tree: _Tree = {}
+    for path in paths:
+        node: _Tree | None = tree
+        *parents, last = path.split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {}) if node is not None else None
+        if node is not None:
+            node[last] = None
+    return tree
+
+
+def kept(value: Any, tree: Mapping[str, Any] | None) -> Any:
+    """What the allow-list lets through; lists are looked through."""
+    if tree is None:
+        return value
+    if isinstance(value, list):
+        return [kept(one, tree) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: kept(value[key], below) for key, below in tree.items() if key in value}
+
+
+def _rows_of(listing: Listing) -> Iterator[tuple[int | None, int | None, str | None]]:
+    """A listing as rows of its bounds and an id, with one row without an id."""
+    yield listing.low, listing.high, None
+    for record_id in listing.ids:
+        yield listing.low, listing.high, record_id
