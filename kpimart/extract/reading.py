@@ -33,7 +33,8 @@ class ApiReading(Generic[C]):
     """The reading of one object of a CRM, page by page; a piece ends where the API gave a place to go on from.
 
     What goes wrong is kept in `failure`, so that what was read before it makes a complete package: anything that
-    `read` raises, and BadSourceData where a field that staging needs is gone or retyped.
+    `read` raises, and BadSourceData where a field that staging needs is gone or retyped. After bad data the next fetch
+    begins where this piece began.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ApiReading(Generic[C]):
     def take(self, extracted_at: datetime, is_enough: Callable[[], bool]) -> Iterator[Batch | ObjectRead]:
         """The next pages, up to a place to go on from once it is enough, and the account of them."""
         read = refused = 0
+        began_at = self._cursor
         changes: tuple[SchemaChange, ...] = ()
         try:
             for batch, cursor in self._batches(extracted_at):
@@ -66,6 +68,10 @@ class ApiReading(Generic[C]):
             else:
                 self.is_done = True
             changes = self._fields.changes(is_last=self.is_done)
+        except BadSourceData as failure:
+            # Read again next time, so that the run stops until it is mended.
+            self._cursor = began_at
+            self.failure, self.is_done = failure, True
         except KpiMartError as failure:
             self.failure, self.is_done = failure, True
         yield ObjectRead(
