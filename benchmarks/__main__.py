@@ -1,5 +1,6 @@
 """`make bench`: each benchmark, one after the other."""
 
-from benchmarks.run import main
+from benchmarks import extraction, run
 
-main()
+run.main()
+extraction.main()

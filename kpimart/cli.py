@@ -98,6 +98,28 @@ def extract(config: Config = None, source: Source = None, files: Files = None, a
 
 
 @app.command()
+def watch(
+    config: Config = None,
+    files: Files = None,
+    settle: Annotated[
+        float, typer.Option("--settle", min=0, help="For how many seconds no file may have changed.")
+    ] = 10,
+) -> None:
+    """Run whenever a complete new export lies in its folder, until interrupted."""
+    from kpimart.watching import watch as watch_folder
+
+    settings = load_settings(config)
+    codes = figures.profile_kpis(settings.profile)
+
+    def take() -> None:
+        with _progress() as tell:
+            done = pipeline.run(settings, source="files", files=files, tell=tell)
+        _print(*report.of_run(settings, done, codes))
+
+    watch_folder(settings, files, take, settle_seconds=settle, say=_print)
+
+
+@app.command()
 def build(config: Config = None, as_of: AsOf = None, known_at: KnownAt = None, as_json: AsJson = False) -> None:
     """Build the models from what was accepted."""
     settings = load_settings(config)
@@ -199,6 +221,53 @@ def quarantine(config: Config = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def reconcile(config: Config = None, source: Source = None, as_json: AsJson = False) -> None:
+    """Compare raw with what the CRM itself counts and sums, and explain the differences."""
+    from kpimart.reconcile import reconcile as compare
+
+    settings = load_settings(config)
+    with _progress() as tell:
+        compared = [
+            compare(settings, name, clock=utc_now, tell=tell) for name in ([source] if source else settings.sources)
+        ]
+    if as_json:
+        _print_json([dataclasses.asdict(each) for each in compared])
+    else:
+        _print(*(part for each in compared for part in report.of_reconciliation(each)))
+    if any(each.unexplained for each in compared):
+        raise typer.Exit(KpiMartError.exit_code)
+
+
+@app.command()
+def forget(
+    record: Annotated[str, typer.Argument(help="The record, as <crm>:<object>:<id>, such as hubspot:contacts:501.")],
+    by: Annotated[str, typer.Option("--by", help="Who decided it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    also: Annotated[
+        list[str] | None, typer.Option("--also", help="A further text that tells who it is; repeat it.")
+    ] = None,
+    is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a person from raw, landing, releases and backups, and record that it was done."""
+    from kpimart.extract.forgetting import parse_record
+    from kpimart.forget import forget as erase
+    from kpimart.forget import look
+
+    settings, name, texts = load_settings(config), parse_record(record), tuple(also or ())
+    if not is_sure:
+        _print(*report.of_finding(look(settings, name, texts)))
+        typer.confirm("Erase this for good?", abort=True)
+    with _progress() as tell:
+        finding = erase(settings, name, by=by, reason=reason, also=texts, clock=utc_now, tell=tell)
+    if as_json:
+        _print_json(dataclasses.asdict(finding))
+    else:
+        _print(*report.of_finding(finding), f"{record} is forgotten")
+
+
+@app.command()
 def releases(config: Config = None, as_json: AsJson = False) -> None:
     """List the releases, the last published first."""
     from kpimart.publish.release import damaged_releases
@@ -248,6 +317,48 @@ def demo_export(folder: Annotated[Path, typer.Argument(help="Where to write the 
     with storage_errors(f"writing the demo company into {folder}"):
         export(folder)
     _print(f"the demo company's export lies in {folder}")
+
+
+@demo.command("serve")
+def demo_serve(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen on loopback; 0: any.")] = 8765,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until", formats=["%Y-%m-%d"], help="The day on which the company stands.", show_default="2026-10-16"
+        ),
+    ] = None,
+    limits: Annotated[bool, typer.Option("--limits/--no-limits", help="Whether to keep the CRMs' limits.")] = True,
+) -> None:
+    """Serve the demo company's CRM over HTTP, as several CRMs would, until interrupted."""
+    from kpimart.demo import UNTIL
+    from kpimart.demo.server import Served, World
+    from kpimart.demo.server.app import access, listening, run_until_interrupted
+
+    with listening(port) as listener:
+        world = World(until=until.date() if until else UNTIL)
+        served = Served(world, limits=limits)
+        _print(render.rows_table(("api", "", ""), access(listener)))
+        run_until_interrupted(served, listener)
+
+
+@demo.command("run")
+def demo_run(
+    config: Config = None,
+    nights: Annotated[int, typer.Option("--nights", min=1, help="How many nights, the first load included.")] = 3,
+) -> None:
+    """Serve the demo company on loopback and run the pipeline on it, night after night."""
+    from kpimart.demo.nights import served_company
+
+    settings = load_settings(config)
+    codes = figures.profile_kpis(settings.profile)
+    with served_company(settings) as company:
+        for number, night in enumerate(company.nights(nights), start=1):
+            _print(f"night {number} of {nights}, {night.astimezone(settings.zone):%Y-%m-%d %H:%M}")
+            with _progress() as tell:
+                done = pipeline.run(company.settings, as_of=night, tell=tell)
+            told = report.of_run(settings, done, codes) if number == nights else report.of_batches(done.extraction)
+            _print(*told, "")
 
 
 def _moment(settings: Settings, option: str, text: str | None) -> datetime | None:

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,6 +48,8 @@ def _checks(settings: Settings, files: Path | None) -> Iterator[tuple[str, Calla
     yield "project", _project
     yield "home", lambda: _home(settings.home)
     yield "warehouse", lambda: _warehouse(settings.home)
+    if settings.landing:
+        yield "landing", lambda: _landing(settings)
     for source in settings.sources:
         yield f"source {source}", lambda source=source: _source(settings, source, files)  # type: ignore[misc]
     yield "release", lambda: _release(settings.home)
@@ -110,12 +113,33 @@ def _warehouse(home: Path) -> Check | str:
     return f"{batches:,} batches, {held:,} of them held; {quarantined:,} records in quarantine"
 
 
-def _source(settings: Settings, source: str, files: Path | None) -> list[Check] | Check | str:
-    from kpimart.extract.packages import API_SOURCES, SOURCES
-    from kpimart.extract.records import ObjectRead, silent
+def _landing(settings: Settings) -> str:
+    """Write, list and remove, which are the rights that a fetch needs."""
+    from kpimart.extract.packages import landing_area
+
+    area, probe = landing_area(settings), ".doctor"
+    with area.rewriting(area.path(probe)) as stream:
+        stream.write(b"")
+    sources = [name for name in area.names() if not name.startswith(".")]
+    area.remove(probe)
+    return f"{area.url}: can be written; packages of {', '.join(sources) or 'no source'} lie there"
+
+
+def _source(settings: Settings, source: str, files: Path | None) -> list[Check] | Check:
+    from kpimart.extract.packages import API_SOURCES
 
     if source in API_SOURCES:
         return _api_source(settings, source)
+    if source == "sql":
+        return [_database(settings), _whole_source(settings, source, files)]
+    return _whole_source(settings, source, files)
+
+
+def _whole_source(settings: Settings, source: str, files: Path | None) -> Check:
+    """Read all of a source that a mapping describes."""
+    from kpimart.extract.packages import SOURCES
+    from kpimart.extract.records import ObjectRead, silent
+
     now = utc_now()
     with SOURCES[source](settings, files, now, {}, silent) as readings:
         reads = [
@@ -127,7 +151,23 @@ def _source(settings: Settings, source: str, files: Path | None) -> list[Check] 
     too_many = [read.object_name for read in reads if read.rows_quarantined > limit * read.rows_read]
     if too_many:
         found += f", of {', '.join(too_many)} more than thresholds.max_quarantined_share = {limit:.1%} lets pass"
-    return Check(f"source {source}", "failed", found) if too_many else found
+    return Check(f"source {source}", "failed" if too_many else "ok", found)
+
+
+def _database(settings: Settings) -> Check:
+    """The connection to the database and its clock."""
+    from kpimart.extract.sql import database_url, server_time, snapshot
+
+    with snapshot(database_url(settings.sql)) as connection:
+        return _clock("sql", server_time(connection))
+
+
+def _clock(name: str, server_time: datetime) -> Check:
+    """Nothing is read by this machine's clock, but the times at which changes are first seen are."""
+    ahead = (server_time - utc_now()).total_seconds()
+    clock = f"its clock is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+    is_off = abs(ahead) > MAX_CLOCK_DIFFERENCE_SECONDS
+    return Check(f"source {name}", "warning" if is_off else "ok", f"answers; {clock}")
 
 
 def _api_source(settings: Settings, name: str) -> list[Check]:
@@ -136,12 +176,8 @@ def _api_source(settings: Settings, name: str) -> list[Check]:
 
     source = api_source(name)
     with source.connect(settings) as client:
-        ahead = (source.server_time(client) - utc_now()).total_seconds()
-        clock = f"its clock is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
-        is_off = abs(ahead) > MAX_CLOCK_DIFFERENCE_SECONDS
-        # Nothing is read by this machine's clock, but the times at which changes are first seen are.
-        checks = [Check(f"source {name}", "warning" if is_off else "ok", f"answers; {clock}")]
-        return checks + [_right(name, each, client) for each in source.objects]
+        clock = _clock(name, source.server_time(client))
+        return [clock, *(_right(name, each, client) for each in source.objects)]
 
 
 def _right(name: str, each: "ApiObject[Any]", client: Any) -> Check:

@@ -388,9 +388,7 @@ def _prepare_scratch(settings: Settings, made: Build) -> Transformation:
         ).fetchall()
     project = made.database.with_suffix(".project")
     _write_project(project, {name: json.loads(payload)["content"] for name, payload in seeds})
-    return Transformation(
-        made.database, settings.home / "dbt", settings.sources, raw_database=live, project=project
-    )
+    return Transformation(made.database, settings.home / "dbt", settings.sources, raw_database=live, project=project)
 
 
 def _write_project(project: Path, seeds: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from kpimart.publish.contract import CONTRACT_VERSION, ENTITY_LEVELS, GRAINS, PU
 from kpimart.quality import wording
 from kpimart.quality.suites import Expectation, filled, read_suite, suite_files
 from kpimart.settings import Settings
+from kpimart.staging_contract import staging_files
 
 PAGES = PROJECT / "docs" / "reference"
 MEASURES = DBT_PROJECT / "macros" / "measures.sql"
@@ -34,10 +35,9 @@ Row = Iterable[object]
 
 
 def main() -> None:
-    """Write every page that is not up to date."""
+    """Write every page, and every contract of a staging model, that is not up to date."""
     PAGES.mkdir(parents=True, exist_ok=True)
-    for name, text in pages().items():
-        path = PAGES / name
+    for path, text in {**{PAGES / name: text for name, text in pages().items()}, **staging_files()}.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
@@ -248,7 +248,8 @@ def _unknown(measure: Mapping[str, str]) -> str:
 # ----------------------------------------------------------------------------------------------------------- settings
 
 SETTINGS: dict[str, str] = {
-    "home": "The folder of the warehouse, the landing area and the releases.",
+    "home": "The folder of the warehouse and the releases.",
+    "landing": "Where load packages lie: a folder, or a bucket such as `s3://bucket/path`.",
     "sources": "The sources that a run reads.",
     "time_zone": "The business time zone: it decides on which day, and so in which month, something happened.",
     "base_currency": "The currency of all amounts that are published; others are converted by seeds/exchange_rate.csv.",
@@ -284,8 +285,15 @@ SETTINGS: dict[str, str] = {
     "files.*[].date_format": "How the dates and times of the file are written, as a strptime pattern.",
     "files.*[].time_zone": "The zone of times that do not name their offset.",
     "files.*[].currency": "The currency of deals that do not name theirs.",
+    "sql.url": "The database, as `dialect://user:password@host/name`.",
+    "sql.overlap_minutes": "How far a delta goes back behind the last change that was seen.",
+    "sql.*[].table": "The table or view, with its schema if it is not the user's own.",
+    "sql.*[].query": "A `select`, instead of a table.",
 }
-"""Key → what it is for. `files.*` stands for a mapping of any object, `columns.*` for any of its columns."""
+"""Key → what it is for. `files.*` stands for a mapping of any object, `columns.*` for any of its columns.
+
+What `sql` has in common with `files` is not said again.
+"""
 
 _DERIVED_DEFAULTS = {
     "files.*[].format": "by the file's name",
@@ -294,6 +302,7 @@ _DERIVED_DEFAULTS = {
     "files.*[].time_zone": "the company's",
     "files.*[].currency": "the base currency",
     "as_of": "now",
+    "landing": "`landing` in `home`",
     "sources": '`["files"]`',
 }
 
@@ -301,9 +310,11 @@ _DERIVED_DEFAULTS = {
 def settings_page() -> str:
     """Every key of a kpimart.toml, with its type, its default and what it is for."""
     fields = dict(setting_fields())
-    company = {key: field for key, field in fields.items() if not key.startswith("files")}
+    company = {key: field for key, field in fields.items() if not key.startswith(("files", "sql"))}
+    database = {key: field for key, field in fields.items() if key.startswith("sql")}
     mapping = {key: field for key, field in fields.items() if key.startswith("files.*")}
-    export = {key: field for key, field in fields.items() if key not in company and key not in mapping}
+    others = company | database | mapping
+    export = {key: field for key, field in fields.items() if key not in others}
     objects = ", ".join(f"`files.{name}`" for name in OBJECTS)
     return _page(
         "Settings",
@@ -318,6 +329,9 @@ def settings_page() -> str:
             f"## A mapping\n\nOne table in double brackets for each file of an object: {objects}. "
             f"The objects and their columns: [Objects](objects.md). With examples: "
             f"[Describe an export](../how-to/describe-an-export.md).\n\n{_settings_table(mapping, 'files.*[].')}",
+            f"## A database\n\n`[sql]`, with stages and mappings as `[files]` has them, but for what tells how a file "
+            f"is written: an object is in a table, or in what a query gives. "
+            f"[Connect a database](../how-to/connect-a-database.md).\n\n{_settings_table(database)}",
         ],
     )
 
@@ -334,17 +348,22 @@ def _settings_table(fields: Mapping[str, FieldInfo], prefix: str = "") -> str:
 
 def setting_fields() -> Iterator[tuple[str, FieldInfo]]:
     """Key → field of everything that a kpimart.toml may say, the mapping of an object once for all objects."""
-    for name, field in Settings.model_fields.items():
-        if name != "config":
-            yield from _leaves(name, field)
+    leaves = [
+        leaf for name, field in Settings.model_fields.items() if name != "config" for leaf in _leaves(name, field)
+    ]
+    of_files = {key.removeprefix("files.") for key, _ in leaves if key.startswith("files.")}
+    yield from (
+        leaf for leaf in leaves if not (leaf[0].startswith("sql.") and leaf[0].removeprefix("sql.") in of_files)
+    )
 
 
 def _leaves(key: str, field: FieldInfo) -> Iterator[tuple[str, FieldInfo]]:
     model, brackets = _model_in(field.annotation)
-    if key.startswith("files.") and key.removeprefix("files.") in OBJECTS:
-        if key != f"files.{next(iter(OBJECTS))}":
+    source, _, name = key.partition(".")
+    if source in ("files", "sql") and name in OBJECTS:
+        if name != next(iter(OBJECTS)):
             return
-        key = "files.*"
+        key = f"{source}.*"
     elif model is None or brackets:
         yield key, field
     if model is not None:
@@ -367,6 +386,7 @@ _TYPE_WORDS = {
     "float": "a number",
     "int": "a whole number",
     "Path": "a path",
+    "SecretStr": "a secret, from the environment only",
     "str": "text",
 }
 

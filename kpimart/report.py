@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
@@ -10,9 +11,14 @@ from kpimart.pipeline import Extraction, Run
 from kpimart.publish.shelf import Release
 from kpimart.quality.verdict import Outcome
 from kpimart.settings import Settings
-from kpimart.status import LastBatch, LastBuild, SetAside, Status
+from kpimart.status import ChangedField, LastBatch, LastBuild, SetAside, Status
+
+if TYPE_CHECKING:
+    from kpimart.forget import Finding
+    from kpimart.reconcile import Cell, Reconciliation, Sum
 
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "errored")
+SHOWN_IDS = 5
 
 
 def of_run(settings: Settings, done: Run, kpi_codes: Sequence[str]) -> Iterator[RenderableType]:
@@ -63,6 +69,79 @@ def of_quarantine(records: Sequence[SetAside]) -> Iterator[RenderableType]:
         ("object", "place", "id", "reason"),
         [(record.object, record.place, record.record_id or "", record.reason) for record in records],
     )
+
+
+def of_reconciliation(compared: "Reconciliation") -> Iterator[RenderableType]:
+    """How raw compares with the CRM's own aggregates: what nothing explains first, then what something does."""
+    if not compared.has_totals:
+        yield f"{compared.source}: its API has no aggregates to compare with"
+        return
+    yield render.rows_table(
+        (compared.source, "ours", "CRM's", "amount of ours", "of CRM's", "cells", "differ", "unexplained"),
+        [
+            (
+                total.object,
+                total.ours.count,
+                total.theirs.count,
+                _amount(total.ours),
+                _amount(total.theirs),
+                total.cells,
+                total.differing,
+                total.unexplained,
+            )
+            for total in compared.objects
+        ],
+    )
+    if compared.cells:
+        yield render.rows_table(
+            ("object", "owner", "created", "ours", "CRM's", "amount of ours", "of CRM's", "why"),
+            [_cell_row(cell) for cell in compared.cells],
+        )
+    else:
+        yield f"{compared.source}: every cell is equal"
+
+
+def _cell_row(cell: "Cell") -> tuple[object, ...]:
+    reasons = [
+        f"{each.why}: {len(each.ids):,} ({', '.join(each.ids[:SHOWN_IDS])}{', …' if len(each.ids) > SHOWN_IDS else ''})"
+        for each in cell.explanations
+    ]
+    if not cell.is_explained:
+        amount = "" if cell.unexplained.amount is None else f", {cell.unexplained.amount:+,.2f}"
+        reasons.insert(0, f"UNEXPLAINED {cell.unexplained.count:+,}{amount}")
+    return (
+        cell.object,
+        cell.manager_id or "nobody",
+        f"{cell.month:%Y-%m}" if cell.month else "undated",
+        cell.ours.count,
+        cell.theirs.count,
+        _amount(cell.ours),
+        _amount(cell.theirs),
+        "\n".join(reasons),
+    )
+
+
+def _amount(figures: "Sum") -> str:
+    return render.UNDEFINED if figures.amount is None else f"{figures.amount:,.2f}"
+
+
+def of_finding(finding: "Finding") -> Iterator[RenderableType]:
+    """What there is of a person: what is looked for, where it was found, and what others have to erase."""
+    yield render.facts(
+        [
+            ("record", str(finding.record)),
+            ("looked for", ", ".join(finding.texts) or "nothing: no name, address or number is kept of it"),
+            *([("as a whole value", ", ".join(finding.names))] if finding.names else []),
+        ]
+    )
+    if finding.places:
+        yield render.rows_table(
+            ("home", "kind", "where", "found"),
+            [(str(place.home), place.kind, place.name, place.found) for place in finding.places],
+        )
+    else:
+        yield "nothing of it is left to erase"
+    yield from (f"look yourself, it is not kpimart's file: {file}" for file in finding.left)
 
 
 def of_release(release: Release) -> str:
@@ -126,6 +205,7 @@ def of_status(settings: Settings, status: Status) -> Iterator[RenderableType]:
             ("batch", "landed", "rows read", "new versions", "quarantined", "verdict"),
             [_batch_row(settings, batch) for batch in status.batches],
         )
+    yield from (_changed_field(settings, each) for each in status.changed_fields)
 
 
 def gate_counts(done: Run) -> dict[str, dict[str, int]]:
@@ -136,6 +216,15 @@ def gate_counts(done: Run) -> dict[str, dict[str, int]]:
         for boundary, verdict in verdicts.items()
         if verdict
     }
+
+
+def _changed_field(settings: Settings, each: ChangedField) -> str:
+    became = {
+        "new": f"is new ({each.is_now})",
+        "vanished": f"has vanished (was {each.was})",
+        "retyped": f"is {each.is_now} now, and was {each.was}",
+    }
+    return f"{each.source} {each.object}: field {each.field} {became[each.change]}, {_local(settings, each.seen_at)}"
 
 
 def _build_row(settings: Settings, build: LastBuild) -> tuple[str, ...]:

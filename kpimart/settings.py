@@ -310,6 +310,7 @@ class Settings(BaseSettings):
 
     config: Path | None = None
     home: Path = Path("var")
+    landing: str | None = None
     sources: Annotated[tuple[SourceName, ...], Field(min_length=1)] = ("files",)
     time_zone: TimeZone = "UTC"
     base_currency: Currency = "USD"

@@ -1,4 +1,4 @@
-"""Writes the contracts of the staging models: one declaration for all CRMs, a `_contract.yml` and `_sources.yml` each.
+"""The contracts of the staging models: one declaration for all CRMs, a `_contract.yml` and `_sources.yml` each.
 
 dbt enforces a contract where it is written down beside the model, and every CRM's models have the same one. So it is
 declared once, in dbt_project/staging_contract.yml, and written from there for every model that is there.
@@ -19,7 +19,9 @@ STAGING = DBT_PROJECT / "models" / "staging"
 # What tells the versions of a record apart.
 VERSION_COLUMNS = frozenset({"version_number", "is_latest", "has_source_time", "effective_at", "recorded_at"})
 
-_HEAD = "# Written from dbt_project/staging_contract.yml and the list of the CRM's objects by `make docs`; edit it there.\n"
+_HEAD = (
+    "# Written by `make docs` from dbt_project/staging_contract.yml and the list of the CRM's objects: edit those.\n"
+)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -64,18 +66,5 @@ def _model(name: str, declared: dict[str, Any]) -> dict[str, Any]:
 
 
 def _written(content: dict[str, Any]) -> str:
-    return _HEAD + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
-
-
-def write() -> None:
-    """Write every file anew."""
-    for path, text in staging_files().items():
-        path.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    import sys
-
-    _all = _folders
-    _folders = lambda: [f for f in _all() if f.name in sys.argv[1:]] or _all()
-    write()
+    dumped: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+    return _HEAD + dumped

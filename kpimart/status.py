@@ -40,6 +40,19 @@ class LastBuild:
 
 
 @dataclass(frozen=True)
+class ChangedField:
+    """A field of a source's records that is new, has vanished, or has another type than before."""
+
+    source: str
+    object: str
+    field: str
+    change: str
+    was: str | None
+    is_now: str | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True)
 class Status:
     """What there is to know of a home. `age` is the time since the current release's `as_of`."""
 
@@ -49,12 +62,13 @@ class Status:
     batches: tuple[LastBatch, ...]
     builds: tuple[LastBuild, ...]
     busy: str | None
+    changed_fields: tuple[ChangedField, ...] = ()
 
 
 def read_status(home: Path, clock: Clock) -> Status:
     """Read it all; a run that is writing meanwhile is told of, not waited for. Raises ReleaseDamaged."""
     release = current(home)
-    batches, builds, busy = _last(home)
+    batches, builds, changed_fields, busy = _last(home)
     return Status(
         release=release,
         age=clock() - release.as_of if release else None,
@@ -62,6 +76,7 @@ def read_status(home: Path, clock: Clock) -> Status:
         batches=tuple(LastBatch(*row) for row in batches),
         builds=tuple(LastBuild(*row) for row in builds),
         busy=busy,
+        changed_fields=tuple(ChangedField(*row) for row in changed_fields),
     )
 
 
@@ -93,15 +108,16 @@ def read_quarantine(home: Path) -> list[SetAside]:
     return [SetAside(*row) for row in rows]
 
 
-def _last(home: Path) -> tuple[list[Any], list[Any], str | None]:
+def _last(home: Path) -> tuple[list[Any], list[Any], list[Any], str | None]:
     if not (home / WAREHOUSE_FILE).exists():
-        return [], [], None
+        return [], [], [], None
     try:
         # A run opens and closes the file several times; who looked in between would be in its way.
         with writer_lock(home), open_warehouse(home) as connection:
-            return _batches(connection), _builds(connection), None
+            batches = _batches(connection)
+            return batches, _builds(connection), _changed_fields(connection, [row[0] for row in batches]), None
     except WarehouseBusy as busy:
-        return [], [], str(busy)
+        return [], [], [], str(busy)
 
 
 def _batches(connection: duckdb.DuckDBPyConnection) -> list[Any]:
@@ -122,6 +138,18 @@ def _batches(connection: duckdb.DuckDBPyConnection) -> list[Any]:
         order by batch.landed_at desc
         limit {SHOWN}
         """
+    ).fetchall()
+
+
+def _changed_fields(connection: duckdb.DuckDBPyConnection, batch_ids: list[str]) -> list[Any]:
+    return connection.execute(
+        """
+        select source, object, field, change, was, is_now, seen_at
+        from ops.schema_change
+        where list_contains(?, batch_id)
+        order by seen_at desc, source, object, field
+        """,
+        [batch_ids],
     ).fetchall()
 
 

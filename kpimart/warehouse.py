@@ -79,6 +79,19 @@ create table if not exists ops.quarantine (
     quarantined_at timestamptz not null
 );
 
+-- One row per record whose person was forgotten, and time that something of it was erased. What was erased is not kept:
+-- text_hashes are SHA-256 of further texts that were searched for, erased counts what was found.
+create table if not exists ops.forgotten (
+    source varchar not null,
+    object varchar not null,
+    record_id varchar not null,
+    forgotten_at timestamptz not null,
+    forgotten_by varchar not null,
+    reason varchar not null,
+    text_hashes varchar[] not null,
+    erased varchar not null
+);
+
 -- One row per build: the two moments it speaks of, and the file it was made in.
 create table if not exists ops.build (
     build_id varchar primary key,

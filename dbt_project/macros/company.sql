@@ -18,7 +18,6 @@
         'definitions': {
             'regular_window_days': 365, 'regular_min_purchases': 3, 'lost_after_days': 365, 'stale_after_days': 30
         },
-        'files': {},
     } -%}
     {%- do company.update(fromjson(decided.payload)) -%}
     {{ return(company) }}

@@ -1,7 +1,7 @@
 """A small company that lives: a simulated sales department and the CRM it writes in.
 
 `world` says who and what there is, `company` what people do day by day, `crm` what they leave in their CRM, `export`
-writes that down as files.
+writes that down as files, `server` serves it over HTTP as several CRMs would.
 """
 
 from kpimart.demo.company import Company

@@ -32,7 +32,7 @@ class Manager:
 
 @dataclass(eq=False, slots=True)
 class Account:
-    """A company that may buy. `habit` is how it buys, and `manager` who looks after it."""
+    """A company that may buy. `habit` is how it buys, and `manager` who looks after it, since `handed_over_at`."""
 
     id: str
     name: str
@@ -44,6 +44,7 @@ class Account:
     habit: str
     updated_at: datetime
     is_about_to_buy: bool = False
+    handed_over_at: datetime | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -63,7 +64,10 @@ class Lead:
 
 @dataclass(eq=False, slots=True)
 class Deal:
-    """An opportunity. `amount` is in cents of `currency`; `created_at` is unknown for one older than the CRM."""
+    """An opportunity. `amount` is in cents of `currency`; `created_at` is unknown for one older than the CRM.
+
+    `duplicate_of` is the deal that this one was entered for a second time; `merged_into` the same, once it was merged.
+    """
 
     id: str
     name: str
@@ -81,7 +85,14 @@ class Deal:
     updated_at: datetime
     closed_at: datetime | None = None
     loss_reason: str | None = None
-    is_deleted: bool = False
+    deleted_at: datetime | None = None
+    duplicate_of: "Deal | None" = None
+    merged_into: "Deal | None" = None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Deleted or merged away."""
+        return self.deleted_at is not None
 
     @property
     def is_open(self) -> bool:
@@ -101,6 +112,22 @@ class OwnerChange:
     id: str
     deal: Deal
     manager: Manager
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AmountChange:
+    """`amount` in cents of the deal's currency."""
+
+    deal: Deal
+    amount: int
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CloseDateChange:
+    deal: Deal
+    expected_close_on: date
     changed_at: datetime
 
 
@@ -144,6 +171,8 @@ class Crm:
     deals: list[Deal] = field(default_factory=list)
     stage_changes: list[StageChange] = field(default_factory=list)
     owner_changes: list[OwnerChange] = field(default_factory=list)
+    amount_changes: list[AmountChange] = field(default_factory=list)
+    close_date_changes: list[CloseDateChange] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)
     targets: dict[TargetKey, Target] = field(default_factory=dict)
 
@@ -190,6 +219,10 @@ class Crm:
         self.accounts.append(account)
         return account
 
+    def entrust(self, account: Account, manager: Manager, *, now: datetime) -> None:
+        """Give an account to another manager to look after."""
+        account.manager, account.handed_over_at = manager, now
+
     def add_lead(self, manager: Manager, source: str, *, now: datetime) -> Lead:
         lead = Lead(f"L-{len(self.leads) + 1:05}", manager, source, created_at=now, updated_at=now)
         self.leads.append(lead)
@@ -213,8 +246,9 @@ class Crm:
         lead: Lead | None = None,
         stage: Stage | None = None,
         is_older_than_crm: bool = False,
+        duplicate_of: Deal | None = None,
     ) -> Deal:
-        """Write down a new deal; its histories of stages and owners begin now, even where its creation is unknown."""
+        """Write down a new deal; its histories begin now, even where its creation is unknown."""
         deal = Deal(
             id=f"D-{len(self.deals) + 1:05}",
             name=f"{account.name if account else source}: {product.name}",
@@ -230,10 +264,15 @@ class Crm:
             expected_close_on=expected_close_on,
             lead=lead,
             updated_at=now,
+            duplicate_of=duplicate_of,
         )
         self.deals.append(deal)
         self.enter_stage(deal, deal.stage, now=now)
         self.hand_over(deal, manager, now=now)
+        if amount is not None:
+            self.set_amount(deal, amount, now=now)
+        if expected_close_on is not None:
+            self.move_close_date(deal, expected_close_on, now=now)
         return deal
 
     def enter_stage(self, deal: Deal, stage: Stage, *, now: datetime, loss_reason: str | None = None) -> None:
@@ -246,8 +285,21 @@ class Crm:
         deal.manager, deal.updated_at = manager, now
         self.owner_changes.append(OwnerChange(f"O-{len(self.owner_changes) + 1:05}", deal, manager, now))
 
+    def set_amount(self, deal: Deal, amount: int, *, now: datetime) -> None:
+        deal.amount, deal.updated_at = amount, now
+        self.amount_changes.append(AmountChange(deal, amount, now))
+
+    def move_close_date(self, deal: Deal, expected_close_on: date, *, now: datetime) -> None:
+        deal.expected_close_on, deal.updated_at = expected_close_on, now
+        self.close_date_changes.append(CloseDateChange(deal, expected_close_on, now))
+
     def delete(self, deal: Deal, *, now: datetime) -> None:
-        deal.is_deleted, deal.updated_at = True, now
+        deal.deleted_at = deal.updated_at = now
+
+    def merge_away(self, deal: Deal, *, now: datetime) -> None:
+        """Delete a duplicate by merging it into the deal that it repeats, which keeps what it says."""
+        deal.merged_into = deal.duplicate_of
+        self.delete(deal, now=now)
 
     def log(
         self,

@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 def export(folder: Path, *, seed: int = SEED, until: date = UNTIL) -> None:
     """Simulate the three years up to (and without) `until` and write them into `folder`, which is made if absent."""
-    write(folder, simulate(seed=seed, until=until))
+    write(folder, simulate(seed=seed, until=until).crm)
 
 
 def simulate(*, seed: int = SEED, until: date = UNTIL) -> Company:
@@ -34,12 +34,12 @@ def simulate(*, seed: int = SEED, until: date = UNTIL) -> Company:
     return company
 
 
-def write(folder: Path, company: Company) -> None:
+def write(folder: Path, crm: Crm) -> None:
     """Write all objects as they stand now, `<object>.ndjson` each."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows in ROWS.items():
         with (folder / f"{name}.ndjson").open("wb") as file:
-            file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows(company.crm))
+            file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows(crm))
 
 
 def _departments(_: Crm) -> Iterator[Row]:

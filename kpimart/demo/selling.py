@@ -107,7 +107,7 @@ class Selling:
         return deal
 
     def _enter_again(self, deal: Deal) -> None:
-        """A duplicate, deleted when it is noticed."""
+        """A duplicate, there until it is noticed."""
         twin = self._crm.open_deal(
             deal.manager,
             deal.account,
@@ -118,12 +118,16 @@ class Selling:
             amount=deal.amount,
             expected_close_on=deal.expected_close_on,
             now=self._agenda.now,
+            duplicate_of=deal,
         )
         noticed = self._chance.moment_after(self._agenda, deal.manager.department, 1 + self._chance.around(3))
-        self._agenda.at(noticed, self._delete, twin)
+        self._agenda.at(noticed, self._tidy_up, twin)
 
-    def _delete(self, deal: Deal) -> None:
-        self._crm.delete(deal, now=self._agenda.now)
+    def _tidy_up(self, twin: Deal) -> None:
+        """Merged if the deal came from a lead, so that nothing of the lead's trail is lost; else deleted."""
+        came_from_lead = twin.duplicate_of is not None and twin.duplicate_of.lead is not None
+        tidy_up = self._crm.merge_away if came_from_lead else self._crm.delete
+        tidy_up(twin, now=self._agenda.now)
 
     # ------------------------------------------------------------------ amounts and dates
 
@@ -152,7 +156,7 @@ class Selling:
             return
         if self._chance.happens(CLOSE_DATE_KEPT_CURRENT):
             later = self._agenda.today + timedelta(days=self._chance.randrange(10, 50))
-            deal.expected_close_on, deal.updated_at = working_day_from(later), self._agenda.now
+            self._crm.move_close_date(deal, working_day_from(later), now=self._agenda.now)
             self._watch_close_date(deal)
 
     # ------------------------------------------------------------------ steps
@@ -221,12 +225,15 @@ class Selling:
     def _fill_in(self, deal: Deal, stage: Stage) -> None:
         """What must be known by now: the amount from the first offer on, the account too unless the deal is lost."""
         is_offered = stage.probability >= OFFER_PROBABILITY
-        if deal.amount is None and (is_offered or stage.outcome == "lost"):
-            deal.amount = self._amount(deal.manager, deal.product, deal.currency)
+        amount = deal.amount
+        if amount is None and (is_offered or stage.outcome == "lost"):
+            amount = self._amount(deal.manager, deal.product, deal.currency)
         if deal.account is None and is_offered:
             deal.account = self._accounts.add(deal.manager, currency=deal.currency)
-        if deal.amount and stage is deal.pipeline.open_stages[-1] and self._chance.happens(DISCOUNTED):
-            deal.amount = round(deal.amount * (1 - self._chance.choice(DISCOUNTS)))
+        if amount and stage is deal.pipeline.open_stages[-1] and self._chance.happens(DISCOUNTED):
+            amount = round(amount * (1 - self._chance.choice(DISCOUNTS)))
+        if amount is not None and amount != deal.amount:
+            self._crm.set_amount(deal, amount, now=self._agenda.now)
 
     def _lose(self, deal: Deal) -> None:
         self._fill_in(deal, deal.pipeline.lost)

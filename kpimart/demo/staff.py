@@ -106,7 +106,7 @@ class Staff:
         colleagues = [colleague for colleague in self._crm.members(team) if colleague is not manager]
         for account in self._crm.accounts:
             if account.manager is manager:
-                account.manager = self._chance.choice(colleagues)
+                self._crm.entrust(account, self._chance.choice(colleagues), now=self._agenda.now)
         for lead in self._crm.leads:
             if lead.manager is manager and not lead.is_settled:
                 lead.manager, lead.updated_at = self._chance.choice(colleagues), self._agenda.now

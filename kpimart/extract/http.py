@@ -95,12 +95,18 @@ class Session(requests.Session):
         self._secrets = [value.get_secret_value() for _, value in own if isinstance(value, SecretStr)]
         self.headers["User-Agent"] = "kpimart"
         self.requests_made = 0
+        # The earliest time that any answer bore: one clock among a server's many may be wrong, and a later fetch that
+        # begins too early only reads some records twice.
+        self.earliest = datetime.max.replace(tzinfo=UTC)
         self._settings = settings.http
         self._retry_if = retry_if
         self._pause_of = pause_of
         rate = own.requests_per_second
         chosen = {"": (Rate(max(1, round(rate)), 1.0),)} if rate else rates
         self._limiters = {name: _limiter(each) for name, each in chosen.items() if each}
+        # What the environment says of proxies and certificates is asked for once, not for every request.
+        environment = self.merge_environment_settings(base_url, {}, None, None, None)
+        self.proxies, self.verify, self.trust_env = environment["proxies"], environment["verify"], False
         for scheme in ("http://", "https://"):
             self.mount(scheme, HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS))
 
@@ -141,6 +147,7 @@ class Session(requests.Session):
             raise _AskAgain(f"answered {self.words_of(response)}", _pause_in(response, self._pause_of))
         if response.ok and not check(parsed):
             raise _AskAgain(f"answered {response.status_code} with what cannot be right: {self.words_of(response)}")
+        self.earliest = min(self.earliest, server_clock(response))
         return response
 
     def place_of(self, request: requests.PreparedRequest) -> str:
@@ -203,8 +210,10 @@ def _failure(error: requests.RequestException) -> str:
 def _parsed(response: requests.Response) -> Any:
     """Parse the answer once; raises _AskAgain where JSON was promised, or asked for, and something else came."""
     parsed = None
-    wants_text = "csv" in response.request.headers.get("Accept", "")
-    if response.content and not wants_text:
+    is_text = "csv" in response.request.headers.get("Accept", "") and "json" not in response.headers.get(
+        "Content-Type", ""
+    )
+    if response.content and not is_text:
         try:
             parsed = orjson.loads(response.content)
         except orjson.JSONDecodeError:

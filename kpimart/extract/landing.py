@@ -17,6 +17,7 @@ import orjson
 
 from kpimart.clock import Clock
 from kpimart.errors import SettingsError, StorageFailed
+from kpimart.extract.forgetting import erase_from_package, forgotten_records
 from kpimart.extract.packages import (
     LISTING_TABLE,
     OBJECT_TABLE,
@@ -24,8 +25,10 @@ from kpimart.extract.packages import (
     SCHEMA_CHANGE_TABLE,
     Package,
     complete_packages,
+    landing_area,
 )
 from kpimart.extract.records import Extent, ObjectRead, Record, batch_of
+from kpimart.mentions import Mentions
 from kpimart.settings import Settings
 from kpimart.warehouse import RAW_COLUMNS, raw_table
 
@@ -66,9 +69,22 @@ def land(connection: duckdb.DuckDBPyConnection, settings: Settings, *, clock: Cl
     Raises StorageFailed naming a package that cannot be read; then nothing was landed.
     """
     known = {batch_id for (batch_id,) in connection.execute("select batch_id from ops.batch").fetchall()}
-    packages = [package for package in complete_packages(settings) if package.batch_id not in known]
+    packages = complete_packages(settings, taken=known)
+    landing_area(settings).make_known_to(connection)
     with _transaction(connection):
-        return [_land_package(connection, package, clock) for package in packages]
+        return [_land_package(connection, settings, package, clock) for package in packages]
+
+
+@contextmanager
+def rehearsed(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, package: Package, *, clock: Clock
+) -> Iterator[LandedBatch]:
+    """Land a package for as long as the block lasts; then everything is as it was before."""
+    connection.begin()
+    try:
+        yield _land_package(connection, settings, package, clock)
+    finally:
+        connection.rollback()
 
 
 def record_decisions(
@@ -140,7 +156,10 @@ def prepare_pending_views(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-_PENDING_BATCHES = """
+# So many records of an API's object may vanish in a night, whatever their share.
+FEW_VANISHED = 20
+
+_PENDING_BATCHES = f"""
 create schema if not exists pending;
 
 create or replace view pending.batch as
@@ -150,7 +169,11 @@ create or replace view pending.batch_object as
 select
     *,
     coalesce(rows_quarantined / nullif(rows_read, 0), 0) as quarantined_share,
-    coalesce(rows_vanished / nullif(rows_known_before, 0), 0) as vanished_share
+    -- where a source lists what it has, one stage of three that was taken away is no export that was cut short
+    case
+        when cursor is not null and rows_vanished <= {FEW_VANISHED} then 0
+        else coalesce(rows_vanished / nullif(rows_known_before, 0), 0)
+    end as vanished_share
 from ops.batch_object
 where batch_id in (select batch_id from pending.batch);
 """
@@ -219,8 +242,13 @@ def _record_batch(
     return replace(batch, objects=tuple(objects))
 
 
-def _land_package(connection: duckdb.DuckDBPyConnection, package: Package, clock: Clock) -> LandedBatch:
+def _land_package(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, package: Package, clock: Clock
+) -> LandedBatch:
     try:
+        forgotten = forgotten_records(connection, settings, package.source)
+        if forgotten:
+            erase_from_package(package, forgotten, Mentions())
         reads, fetched_at = _account_of(connection, package)
         batch = _new_batch(connection, package.source, package.batch_id, fetched_at, clock)
         _quarantine(connection, batch, package)
@@ -236,7 +264,7 @@ def _land_package(connection: duckdb.DuckDBPyConnection, package: Package, clock
         if "parquet" not in str(error).lower():
             raise
         raise StorageFailed(
-            f"load package {package.load_id} in {package.folder} cannot be read: {error}; "
+            f"load package {package.load_id} in {package.area.path(package.source)} cannot be read: {error}; "
             f"remove its files ({package.load_id}.*) and fetch again"
         ) from error
     return _record_batch(connection, batch, objects)
@@ -278,7 +306,7 @@ def _record_schema_changes(connection: duckdb.DuckDBPyConnection, batch: LandedB
 
 
 def _stage_listings(connection: duckdb.DuckDBPyConnection, package: Package) -> set[str]:
-    """Put the ids that the source listed, and the bounds of each listing, into `listing`; returns the objects listed."""
+    """Put the ids that the source listed, and the bounds of each listing, into `listing`; returns their objects."""
     files = package.files(LISTING_TABLE)
     if not files:
         return set()

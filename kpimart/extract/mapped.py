@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -40,23 +40,28 @@ class Origin(ABC, Generic[M]):
 
     what: ClassVar[str]
     """What people call such a thing: a file, a table."""
-    is_typed: ClassVar[bool]
-    """Whether values come with a type of their own, not as text."""
+    whole: ClassVar[str]
+    """What people call what it is a part of."""
 
     each: CanonicalObject
     mapping: M
     ids_are_unique: bool = field(default=False, kw_only=True)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The source's columns that are wanted."""
         return source_columns(self.mapping)
 
-    @property
+    @cached_property
     def id_column(self) -> str | None:
         """The source's column that identifies its records, if it is one alone."""
         columns = {self.mapping.columns[name].column for name in self.each.id_columns(self.mapping)}
         return columns.pop() if len(columns) == 1 else None
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether values come with a type of their own, not all as text."""
+        return True
 
     @property
     def encoding(self) -> str:
@@ -116,7 +121,7 @@ def refuse_lost_columns(origin: Origin[Any], present: Sequence[str], hint: str =
     ]
     raise BadSourceData(
         f"{origin}: {'; '.join(lines)}\n  the {origin.what} has: {', '.join(present) or 'nothing'}{hint}"
-        f"\n  correct the mapping or the {origin.what}, then rerun"
+        f"\n  correct the mapping or the {origin.whole}, then rerun"
     )
 
 
@@ -215,6 +220,7 @@ class _Examiner:
         self._number = number
         self._seen = seen
         self._columns = origin.columns
+        self._is_typed = origin.is_typed
         each, mapping = origin.each, origin.mapping
         fields = {
             name: _Field(column, None if column.column is None else self._columns.index(column.column))
@@ -253,7 +259,7 @@ class _Examiner:
         return Quarantined(self._origin.place(broken.row), broken.record_id, broken.reason, broken.text)
 
     def _record(self, values: Sequence[Any]) -> Record:
-        texts = self._texts(values) if self._origin.is_typed else values
+        texts = self._texts(values) if self._is_typed else values
         payload = self._payload(values)
         record_id = self._id(texts)
         is_deleted = self._deleted is not None and self._deleted.text(texts).lower() in TRUE_WORDS

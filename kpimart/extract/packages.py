@@ -1,6 +1,6 @@
 """Load packages: what one fetch leaves in the landing area, and which of them are complete.
 
-fetch writes `$KPIMART_HOME/landing/<source>/<table>/<load id>.<file id>.parquet` through dlt: a table an object, and
+fetch writes `<landing>/<source>/<table>/<load id>.<file id>.parquet` through dlt: a table an object, and
 tables for the quarantined records, for the ids that the source listed, for fields that changed, and for the account of
 what was read. dlt's marker in `_dlt_loads` comes last and makes a package complete; what a killed fetch left has none,
 is never read, and is removed by the next fetch.
@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from kpimart.clock import Clock
 from kpimart.errors import KpiMartError, SettingsError, WarehouseBusy
 from kpimart.extract.canonical import OBJECTS
 from kpimart.extract.files import open_files
+from kpimart.extract.landing_area import UNFINISHED, LandingArea
 from kpimart.extract.reading import ApiReading
 from kpimart.extract.records import Batch, Known, ObjectRead, Progress, Reading, change_table, object_table, silent
 from kpimart.extract.source import ApiSource
@@ -38,6 +39,7 @@ QUARANTINE_TABLE = "quarantine"
 OBJECT_TABLE = "package_object"
 LISTING_TABLE = "listing"
 SCHEMA_CHANGE_TABLE = "schema_change"
+_MARKERS = "_dlt_loads"
 
 # A package ends when it has so many records, or took so long: that is what an interruption costs.
 PACKAGE_RECORDS = 50_000
@@ -48,8 +50,10 @@ API_SOURCES = ("hubspot", "salesforce", "pipedrive", "bitrix24", "amocrm", "odoo
 
 # dlt reads these from the environment. Without them it reports usage to its makers, swallows Ctrl-C, writes a page of
 # traceback for each attempt at what is raised in the end anyway, and, finding Airflow installed, imports all of it and
-# asks its database for secrets: five seconds.
+# asks its database for secrets: five seconds. It would also look for a state of its own in the landing area: where a
+# fetch goes on stands in the accounts of the packages.
 DLT_ENVIRONMENT = {
+    "RESTORE_FROM_DESTINATION": "false",
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__INTERCEPT_SIGNALS": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
@@ -69,20 +73,33 @@ class FetchReport:
 
 @dataclass(frozen=True)
 class Package:
-    """A complete load package in the landing area."""
+    """A load package in the landing area that has its marker."""
 
+    area: LandingArea
     source: str
     load_id: str
-    folder: Path
 
     @property
     def batch_id(self) -> str:
         """The id of the batch that landing makes of it."""
         return batch_id_of(self.source, self.load_id)
 
+    def is_complete(self) -> bool:
+        """False if the process was killed in the middle of the last line that it wrote, that of the marker."""
+        try:
+            json.loads(self.area.read(self.source, _MARKERS, _marker_of(self.source, self.load_id)))
+        except json.JSONDecodeError:
+            return False
+        return True
+
+    def tables(self) -> list[str]:
+        """Its tables that may have rows."""
+        return [name for name in self.area.names(self.source) if not name.startswith("_") and self.files(name)]
+
     def files(self, table: str) -> list[str]:
-        """The Parquet files of one of its tables; none if there were no rows."""
-        return sorted(str(path) for path in (self.folder / table).glob(f"{self.load_id}.*.parquet"))
+        """The Parquet files of one of its tables, as DuckDB reads them; none if there were no rows."""
+        names = self.area.names(self.source, table)
+        return [self.area.path(self.source, table, name) for name in names if _load_id_of(name) == self.load_id]
 
 
 def batch_id_of(source: str, load_id: str) -> str:
@@ -90,9 +107,19 @@ def batch_id_of(source: str, load_id: str) -> str:
     return f"{source}-{load_id}"
 
 
-def landing_folder(settings: Settings) -> Path:
+def landing_area(settings: Settings) -> LandingArea:
     """Where the packages of all sources lie."""
-    return settings.home / "landing"
+    return LandingArea.at(settings.landing or settings.home / "landing")
+
+
+def _marker_of(source: str, load_id: str) -> str:
+    """The file that dlt writes last."""
+    return f"{source}__{load_id}.jsonl"
+
+
+def _load_id_of(file: str) -> str:
+    """The load id in the name of a data file, whose last parts are the file's own."""
+    return file.rsplit(".", 2)[0]
 
 
 def configure_dlt() -> None:
@@ -128,42 +155,52 @@ def fetch(
     """
     if source not in SOURCES:
         raise SettingsError(f"there is no source {source!r}; known are {', '.join(sorted(SOURCES))}")
-    landing = landing_folder(settings).absolute()
-    if "%" in str(landing):
+    area = landing_area(settings)
+    home = settings.home.absolute()
+    if "%" in str(home):
         # dlt takes the path of its working folder for a pattern to fill in.
-        raise SettingsError(f"home: expected a path without '%', found {landing}; choose another with KPIMART_HOME")
-    known = last_known(landing / source, object_names(source), held)
+        raise SettingsError(f"home: expected a path without '%', found {home}; choose another with KPIMART_HOME")
+    known = last_known(area, source, held)
     fetched_at = clock()
-    with SOURCES[source](settings, folder, fetched_at, known, progress) as readings:
-        return _write_packages(source, readings, landing, fetched_at, clock)
+    with (
+        SOURCES[source](settings, folder, fetched_at, known, progress) as readings,
+        storage_errors(f"writing a load package to {area.url}"),
+        _alone(area, source, home) as working_folder,
+    ):
+        return _write_packages(source, readings, area, working_folder, fetched_at, clock)
 
 
 def _write_packages(
-    source: str, readings: Sequence[Reading], landing: Path, fetched_at: datetime, clock: Clock
+    source: str,
+    readings: Sequence[Reading],
+    area: LandingArea,
+    working_folder: Path,
+    fetched_at: datetime,
+    clock: Clock,
 ) -> FetchReport:
     batch_ids: list[str] = []
     objects: list[ObjectRead] = []
-    with storage_errors(f"writing a load package to {landing}"), _alone(landing, source) as working_folder:
-        pipeline = _pipeline(source, landing, working_folder)
-        while not batch_ids or not all(reading.is_done for reading in readings):
-            load_id, read = _write_package(source, readings, pipeline, clock() if batch_ids else fetched_at)
-            batch_ids.append(batch_id_of(source, load_id))
-            objects += read
-            failures = [reading.failure for reading in readings if reading.failure]
-            if failures:
-                raise failures[0]
+    pipeline = _pipeline(source, area, working_folder)
+    while not batch_ids or not all(reading.is_done for reading in readings):
+        load_id, read = _write_package(source, readings, pipeline, area, clock() if batch_ids else fetched_at)
+        batch_ids.append(batch_id_of(source, load_id))
+        objects += read
+        failures = [reading.failure for reading in readings if reading.failure]
+        if failures:
+            raise failures[0]
     return FetchReport(source, tuple(batch_ids), fetched_at, tuple(objects))
 
 
-def last_known(folder: Path, names: Collection[str], held: Collection[str]) -> dict[str, Known]:
+def last_known(area: LandingArea, source: str, held: Collection[str]) -> dict[str, Known]:
     """What the last complete packages of a source that were not held say of each object, by its name."""
     found: dict[str, Known] = {}
-    packages = sorted(_packages_in(folder), key=lambda package: float(package.load_id), reverse=True)
+    names = set(object_names(source))
     with open_memory() as connection:
-        for package in packages:
-            if found.keys() >= set(names):
+        area.make_known_to(connection)
+        for package in reversed(_packages_of(area, source)):
+            if found.keys() >= names:
                 break
-            if package.batch_id not in held:
+            if package.batch_id not in held and package.is_complete():
                 for name, cursor, fields in connection.execute(
                     "select object, cursor, fields from read_parquet($files)", {"files": package.files(OBJECT_TABLE)}
                 ).fetchall():
@@ -171,55 +208,71 @@ def last_known(folder: Path, names: Collection[str], held: Collection[str]) -> d
     return found
 
 
-def complete_packages(settings: Settings) -> list[Package]:
-    """The complete packages of all sources, in the order in which they were fetched."""
-    packages = [package for source in landing_folder(settings).glob("*") for package in _packages_in(source)]
-    return sorted(packages, key=lambda package: (float(package.load_id), package.source))
+def complete_packages(settings: Settings, *, taken: Collection[str] = ()) -> list[Package]:
+    """The complete packages of all sources, in the order in which they were fetched, but for the batches `taken`."""
+    area = landing_area(settings)
+    packages = [package for source in _sources_in(area) for package in _packages_of(area, source)]
+    wanted = [package for package in packages if package.batch_id not in taken and package.is_complete()]
+    return sorted(wanted, key=lambda package: (float(package.load_id), package.source))
 
 
-def _packages_in(folder: Path) -> list[Package]:
-    """The complete packages of the source whose folder it is, in no order."""
-    return [package for marker in folder.glob("_dlt_loads/*.jsonl") if (package := _package_of(marker))]
+def _sources_in(area: LandingArea) -> list[str]:
+    return [name for name in area.names() if not name.startswith(".")]
 
 
-def _package_of(marker: Path) -> Package | None:
-    try:
-        load = json.loads(marker.read_text(encoding="utf-8"))
-    except json.JSONDecodeError:
-        # The process was killed in the middle of the last line that it wrote.
-        return None
-    return Package(source=marker.parent.parent.name, load_id=load["load_id"], folder=marker.parent.parent)
+def _packages_of(area: LandingArea, source: str) -> list[Package]:
+    """The packages of a source that have a marker, whole or not, in the order in which they were fetched."""
+    prefix, suffix = _marker_of(source, "*").split("*")
+    markers = [name for name in area.names(source, _MARKERS) if name.startswith(prefix) and name.endswith(suffix)]
+    load_ids = [name.removeprefix(prefix).removesuffix(suffix) for name in markers]
+    return [Package(area, source, load_id) for load_id in sorted(load_ids, key=float)]
 
 
 @contextmanager
-def _alone(landing: Path, source: str) -> Iterator[Path]:
-    """An empty working folder for dlt, while no other process fetches this source."""
-    working_folder = landing / ".dlt" / source
+def _alone(area: LandingArea, source: str, home: Path) -> Iterator[Path]:
+    """An empty working folder for dlt, while no other process of this home fetches this source."""
+    working_folder = home / "landing" / ".dlt" / source
     working_folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(working_folder.with_name(f"{source}.lock"), timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise WarehouseBusy(f"another process is fetching {source} into {landing}; wait for it, then rerun") from None
+        raise WarehouseBusy(f"another process is fetching {source} into {area.url}; wait for it, then rerun") from None
     try:
         shutil.rmtree(working_folder, ignore_errors=True)
-        _remove_incomplete(landing / source)
+        _remove_incomplete(area, source)
         yield working_folder
     finally:
         shutil.rmtree(working_folder, ignore_errors=True)
         lock.release()
 
 
-def _remove_incomplete(folder: Path) -> None:
-    """Remove the files of packages that have no marker: a killed fetch left them, and nobody will ever read them."""
-    complete = {package.load_id for package in _packages_in(folder)}
-    for file in folder.glob("[!_]*/*.parquet"):
-        if file.name.rsplit(".", 2)[0] not in complete:
-            file.unlink()
+def remove_incomplete(settings: Settings) -> None:
+    """Remove what killed fetches of any source left; raises WarehouseBusy while one is being fetched."""
+    area, home = landing_area(settings), settings.home.absolute()
+    for source in {*_sources_in(area), *(path.name for path in home.glob("landing/.dlt/*/"))}:
+        with _alone(area, source, home):
+            pass
+
+
+def _remove_incomplete(area: LandingArea, source: str) -> None:
+    """Remove the files of packages that have no whole marker: a killed fetch left them, and nobody will read them.
+
+    Only the last marker can have been cut off, because each fetch begins with this.
+    """
+    packages = _packages_of(area, source)
+    if packages and not packages[-1].is_complete():
+        area.remove(source, _MARKERS, _marker_of(source, packages.pop().load_id))
+    complete = {package.load_id for package in packages}
+    for table in area.names(source):
+        for name in area.names(source, table) if not table.startswith("_") else ():
+            is_of_nobody = name.endswith(".parquet") and _load_id_of(name) not in complete
+            if is_of_nobody or name.endswith(UNFINISHED):
+                area.remove(source, table, name)
 
 
 def _write_package(
-    source: str, readings: Sequence[Reading], pipeline: Any, fetched_at: datetime
+    source: str, readings: Sequence[Reading], pipeline: Any, area: LandingArea, fetched_at: datetime
 ) -> tuple[str, list[ObjectRead]]:
     """Write what the readings have to give, up to a package full of it. Objects are read at the same time."""
     # Imported here, because it takes longer than many a command of the command line.
@@ -247,7 +300,8 @@ def _write_package(
         info = pipeline.run(resources, loader_file_format="parquet")
         info.raise_on_failed_jobs()
     except PipelineStepFailed as failure:
-        raise _cause(failure) from failure
+        with area.errors() if failure.step in ("sync", "load") else nullcontext():
+            raise _cause(failure) from failure
     return info.loads_ids[0], objects
 
 
@@ -284,16 +338,14 @@ def _account(read: ObjectRead, fetched_at: datetime) -> Iterator[Any]:
         yield dlt.mark.with_table_name(change_table(read.schema_changes), SCHEMA_CHANGE_TABLE)
 
 
-def _pipeline(source: str, landing: Path, working_folder: Path) -> Any:
+def _pipeline(source: str, area: LandingArea, working_folder: Path) -> Any:
     configure_dlt()
     import dlt
 
     return dlt.pipeline(
         source,
         pipelines_dir=str(working_folder),
-        destination=dlt.destinations.filesystem(
-            bucket_url=str(landing), layout="{table_name}/{load_id}.{file_id}.{ext}"
-        ),
+        destination=dlt.destinations.filesystem(bucket_url=area.url, layout="{table_name}/{load_id}.{file_id}.{ext}"),
         dataset_name=source,
     )
 

@@ -33,6 +33,7 @@ class SourceFile(Origin[FileMapping]):
     """A file to read."""
 
     what: ClassVar[str] = "file"
+    whole: ClassVar[str] = "export"
 
     path: Path
     format: FileFormat

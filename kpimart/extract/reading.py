@@ -24,7 +24,8 @@ from kpimart.settings import ApiSettings
 # A field that none of fewer records has may just be empty in all of them.
 ENOUGH_RECORDS = 50
 
-_Tree = dict[str, "_Tree | None"]
+# So many records are handed over together; that many are held in memory for each object.
+BATCH_RECORDS = 5_000
 
 _TYPE_NAMES = {str: "text", int: "number", float: "number", bool: "boolean", list: "list", dict: "object"}
 
@@ -46,23 +47,23 @@ class ApiReading(Generic[C]):
         self._progress = progress
         self._cursor: Cursor = orjson.loads(known.cursor) if known.cursor else {}
         self._fields = _Fields(crm, each, known.fields)
-        self._keep = tree_of((*each.keep, *_configured(each, settings)))
-        self._expected = each.estimate(client, dict(self._cursor)) if each.estimate else None
-        self._pages = each.read(client, dict(self._cursor))
+        self._kept = keeper((*each.keep, *_configured(each, settings)))
+        self._expected: int | None = None
+        self._pages = self._begin(client, dict(self._cursor))
         self._rows_read = 0
 
     def take(self, extracted_at: datetime, is_enough: Callable[[], bool]) -> Iterator[Batch | ObjectRead]:
         """The next pages, up to a place to go on from once it is enough, and the account of them."""
-        read = refused = 0
+        gathered = _Gathered(self._object.name, extracted_at)
         began_at = self._cursor
         changes: tuple[SchemaChange, ...] = ()
         try:
-            for batch, cursor in self._batches(extracted_at):
-                read += batch.rows.num_rows + batch.quarantined.num_rows
-                refused += batch.quarantined.num_rows
-                yield batch
-                if cursor is not None:
-                    self._cursor = cursor
+            for page in self._pages:
+                self._gather(page, gathered)
+                if gathered.is_full:
+                    yield gathered.batch()
+                if page.cursor is not None:
+                    self._cursor = page.cursor
                     if is_enough():
                         break
             else:
@@ -74,40 +75,40 @@ class ApiReading(Generic[C]):
             self.failure, self.is_done = failure, True
         except KpiMartError as failure:
             self.failure, self.is_done = failure, True
+        yield gathered.batch()
         yield ObjectRead(
             self._object.name,
             extent="delta",
-            rows_read=read,
-            rows_quarantined=refused,
+            rows_read=gathered.rows_read,
+            rows_quarantined=gathered.rows_quarantined,
             can_tell_vanished=False,
             cursor=orjson.dumps(self._cursor, option=orjson.OPT_SORT_KEYS).decode(),
             fields=self._fields.as_json(),
             schema_changes=changes,
         )
 
-    def _batches(self, extracted_at: datetime) -> Iterator[tuple[Batch, Cursor | None]]:
-        for page in self._pages:
-            batch = self._batch_of(page, extracted_at)
-            self._rows_read += len(page.records)
-            self._progress(self._object.name, self._rows_read, self._expected)
-            yield batch, page.cursor
+    def _begin(self, client: C, cursor: Cursor) -> Iterator[Page]:
+        if self._object.estimate:
+            self._expected = self._object.estimate(client, cursor)
+        yield from self._object.read(client, cursor)
 
-    def _batch_of(self, page: Page, extracted_at: datetime) -> Batch:
-        records, quarantined = [], []
+    def _gather(self, page: Page, gathered: "_Gathered") -> None:
+        # First, because of a page with a needed field of another type nothing is kept.
+        self._fields.observe(page.records)
         for number, record in enumerate(page.records, start=self._rows_read + 1):
             try:
-                records.append(self._record_of(record))
+                gathered.records.append(self._record_of(record))
             except (KeyError, ValueError) as error:
-                quarantined.append(self._refused(number, record, error))
-        self._fields.observe(page.records)
-        listed = [row for listing in page.listings for row in _rows_of(listing)]
-        return batch_of(self._object.name, records, quarantined, extracted_at, listed)
+                gathered.quarantined.append(self._refused(number, record, error))
+        gathered.listed += [row for listing in page.listings for row in _rows_of(listing)]
+        self._rows_read += len(page.records)
+        self._progress(self._object.name, self._rows_read, self._expected)
 
     def _record_of(self, record: Json) -> Record:
         each = self._object
         if not isinstance(record, dict):
             raise ValueError(f"expected an object, found {type(record).__name__}")  # noqa: TRY004 - a bad value too
-        payload = orjson.dumps(kept(record, self._keep), option=orjson.OPT_SORT_KEYS).decode()
+        payload = orjson.dumps(self._kept(record), option=orjson.OPT_SORT_KEYS).decode()
         return Record(each.id_of(record), each.updated_at(record), each.is_deleted(record), payload)
 
     def _refused(self, number: int, record: Any, error: Exception) -> Quarantined:
@@ -116,9 +117,32 @@ class ApiReading(Generic[C]):
         if isinstance(record, dict):
             with contextlib.suppress(KeyError, ValueError):
                 record_id = self._object.id_of(record)
-            record = kept(record, self._keep)
+            record = self._kept(record)
         reason = str(error) if isinstance(error, ValueError) else f"there is no {error}"
         return Quarantined(f"record {number}", record_id, reason, orjson.dumps(record).decode())
+
+
+class _Gathered:
+    """The rows of several pages, to be handed over together: a table a page would cost more than the page."""
+
+    def __init__(self, object_name: str, extracted_at: datetime) -> None:
+        self.records: list[Record] = []
+        self.quarantined: list[Quarantined] = []
+        self.listed: list[tuple[int | None, int | None, str | None]] = []
+        self.rows_read = self.rows_quarantined = 0
+        self._object_name, self._extracted_at = object_name, extracted_at
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.records) + len(self.listed) >= BATCH_RECORDS
+
+    def batch(self) -> Batch:
+        """What was gathered, which is forgotten here."""
+        batch = batch_of(self._object_name, self.records, self.quarantined, self._extracted_at, self.listed)
+        self.rows_read += len(self.records) + len(self.quarantined)
+        self.rows_quarantined += len(self.quarantined)
+        self.records, self.quarantined, self.listed = [], [], []
+        return batch
 
 
 class _Fields(Generic[C]):
@@ -213,28 +237,36 @@ def _configured(each: ApiObject[C], settings: ApiSettings) -> Iterator[str]:
     yield from (each.configured_at.format(name) for name in names)
 
 
-def tree_of(paths: tuple[str, ...]) -> _Tree:
-    """Dotted paths as a tree of keys; None is a subtree that is kept whole."""
-    tree: _Tree = {}
+def keeper(paths: tuple[str, ...]) -> Callable[[Any], Any]:
+    """What an allow-list of dotted paths lets through of a record; lists are looked through."""
+    tree: dict[str, Any] = {}
     for path in paths:
-        node: _Tree | None = tree
+        node: dict[str, Any] | None = tree
         *parents, last = path.split(".")
         for parent in parents:
             node = node.setdefault(parent, {}) if node is not None else None
         if node is not None:
             node[last] = None
-    return tree
+    return _keeper_of(tree)
 
 
-def kept(value: Any, tree: Mapping[str, Any] | None) -> Any:
-    """What the allow-list lets through; lists are looked through."""
-    if tree is None:
-        return value
-    if isinstance(value, list):
-        return [kept(one, tree) for one in value]
-    if not isinstance(value, dict):
-        return value
-    return {key: kept(value[key], below) for key, below in tree.items() if key in value}
+def _keeper_of(tree: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Made once for each level of the allow-list, because it is asked for every record."""
+    whole = [name for name, below in tree.items() if below is None]
+    parts = [(name, _keeper_of(below)) for name, below in tree.items() if below is not None]
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, list):
+            return [kept(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        found = {name: value[name] for name in whole if name in value}
+        for name, keep in parts:
+            if name in value:
+                found[name] = keep(value[name])
+        return found
+
+    return kept
 
 
 def _rows_of(listing: Listing) -> Iterator[tuple[int | None, int | None, str | None]]:

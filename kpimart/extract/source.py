@@ -44,6 +44,8 @@ class Page:
 def at(path: str) -> Callable[[Json], Any]:
     """The value at a dotted path; None where a part of the path is not there."""
     parts = path.split(".")
+    if len(parts) == 1:
+        return lambda record: record.get(path)
 
     def value_at(record: Json) -> Any:
         value: Any = record
@@ -155,10 +157,23 @@ class Total:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """How a stored record is counted among the totals: whose it is, when it was created, and for how much.
+
+    Each may raise ValueError for a value that cannot be read, and is None where there is none.
+    """
+
+    manager_id: Callable[[Json], Any]
+    created_at: Callable[[Json], datetime | None]
+    amount: Callable[[Json], Any] = undated
+
+
+@dataclass(frozen=True)
 class ApiSource(Generic[C]):
     """A CRM. Its objects are read at the same time, with one client, which therefore must bear threads.
 
-    server_time: what its own clock says. totals: its own aggregates; None where its API has none.
+    server_time: what its own clock says. totals: its own aggregates; None where its API has none. counted: how the
+    records of an object that has totals are counted, by its name.
     """
 
     name: str
@@ -166,3 +181,4 @@ class ApiSource(Generic[C]):
     objects: tuple[ApiObject[C], ...]
     server_time: Callable[[C], datetime]
     totals: Callable[[C, Settings], Iterator[Total]] | None = None
+    counted: Mapping[str, Counted] = field(default_factory=dict)

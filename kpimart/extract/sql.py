@@ -8,7 +8,8 @@ Source: SQLAlchemy 2, and the manuals of the four databases on transactions.
 
 import hashlib
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,6 +30,7 @@ from kpimart.settings import Settings, SqlSettings, TableMapping
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+# What is written by the wall clock before clocks go back may stand behind what is written after.
 _CLOCK_CHANGE = timedelta(hours=1)
 
 
@@ -139,7 +141,7 @@ class Table(Origin[TableMapping]):
     """
 
     what: ClassVar[str] = "table"
-    is_typed: ClassVar[bool] = True
+    whole: ClassVar[str] = "database"
 
     end: "_Moment | None" = None
     since: "_Moment | None" = None
@@ -231,7 +233,10 @@ def _is_key(connection: "sa.Connection", table: Table) -> bool:
     if name not in inspector.get_table_names(schema=schema or None):
         return False
     key = inspector.get_pk_constraint(name, schema=schema or None)["constrained_columns"]
-    types = {column["name"]: column["type"] for column in inspector.get_columns(name, schema=schema or None)}
+    with warnings.catch_warnings():
+        # Columns of types that SQLAlchemy does not know are nothing to worry about here.
+        warnings.simplefilter("ignore", sa.exc.SAWarning)
+        types = {column["name"]: column["type"] for column in inspector.get_columns(name, schema=schema or None)}
     # Texts that differ in blanks only are different keys and one id.
     return key == [table.id_column] and isinstance(types[key[0]], sa.Integer | sa.Uuid)
 
@@ -256,7 +261,7 @@ class _Reader:
             result = self._connection.execution_options(yield_per=CHUNK_ROWS).execute(table.select())
             for rows in result.partitions():
                 if version is not None:
-                    last = max(filter(None, (last, *(row[version] for row in rows))), default=None)
+                    last = _last([last, *(row[version] for row in rows)])
                 records = [tuple([plain_value(value, mark) for value in row]) for row in rows]
                 yield Chunk(records=list(zip(numbers, records, strict=False)))
         if table.is_delta:
@@ -288,6 +293,13 @@ _FROM_JSON: dict[str, Callable[[str], _Moment]] = {
 }
 
 
+def _last(values: Iterable[_Moment | None]) -> _Moment | None:
+    """The last of some times. A text among times of a type is none that could be read, such as MySQL's zero."""
+    known = [value for value in values if value]
+    typed = [value for value in known if not isinstance(value, str)]
+    return max(typed or known, default=None)
+
+
 def _as_json(end: _Moment) -> Cursor:
     return {"last": end if isinstance(end, str) else end.isoformat(), "type": type(end).__name__}
 
@@ -297,7 +309,7 @@ def _of_json(end: Cursor) -> _Moment:
 
 
 def _since(end: _Moment, overlap: timedelta) -> _Moment:
-    """Where to go on. A time without an offset is gone through twice when the clocks go back."""
+    """Where to go on: the last change less the overlap."""
     moment = _as_datetime(end)
     return _like(end, moment - overlap if moment.tzinfo else moment - overlap - _CLOCK_CHANGE)
 

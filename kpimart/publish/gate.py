@@ -8,8 +8,8 @@ import duckdb
 from kpimart.build import Build
 from kpimart.errors import GateRefused
 from kpimart.publish.manifest import Gate, GateCounts
-from kpimart.publish.sql import literal
 from kpimart.quality.verdict import Boundary, Result, Verdict, explain
+from kpimart.sql import literal
 
 # What builds read: accepted by the moment of knowledge, whenever they were fetched.
 _BATCHES_READ = """

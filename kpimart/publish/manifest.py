@@ -75,6 +75,17 @@ class Previous(_Record):
     manifest_sha256: str
 
 
+class Amendment(_Record):
+    """That mentions of a person were erased: when, by whom, and from which releases.
+
+    A release that is not among them was renewed only in its link to the one before, or in the totals of its batches.
+    """
+
+    at: datetime
+    by: str
+    releases: tuple[str, ...]
+
+
 class Manifest(_Record):
     """See the module. `sequence` counts releases as they were published: clocks may jump back, it does not."""
 
@@ -92,6 +103,7 @@ class Manifest(_Record):
     tables: dict[str, TableRecord]
     files: dict[str, FileRecord]
     previous: Previous | None
+    amended: tuple[Amendment, ...] = ()
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

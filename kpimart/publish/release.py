@@ -31,6 +31,7 @@ from kpimart.publish.manifest import (
     write_manifest,
 )
 from kpimart.publish.shelf import REPORTING_FILE, Release, Shelf
+from kpimart.publish.swap import finish_replacing
 from kpimart.publish.tables import Origin, ReleaseRow
 from kpimart.warehouse import WAREHOUSE_FILE, create_database, storage_errors
 
@@ -60,6 +61,7 @@ def publish(
     was served is served.
     """
     with storage_errors(f"publishing release {build.build_id}"):
+        finish_replacing(home)
         shelf = Shelf(home)
         _sweep(shelf)
         if shelf.folder(build.build_id).exists():
@@ -77,6 +79,7 @@ def rollback(home: Path, release_id: str | None = None) -> Release:
     Raises ReleaseNotFound, ReleaseDamaged and StorageFailed; after each of them what was served is served.
     """
     with storage_errors("rolling back"):
+        finish_replacing(home)
         shelf = Shelf(home)
         target = shelf.verified(release_id or shelf.one_before())
         put_in_place(target.database, shelf.served)
@@ -159,7 +162,7 @@ def _make(build: Build, home: Path, shelf: Shelf, published_at: datetime, tell: 
             raw_batches=contents.batches,
             gate=contents.gate,
             tables=contents.tables,
-            files=_file_records(partial),
+            files=file_records(partial),
             previous=_link_to(shelf, last) if last else None,
         )
         write_manifest(manifest, partial)
@@ -215,7 +218,8 @@ def _history(shelf: Shelf) -> Iterator[ReleaseRow]:
         )
 
 
-def _file_records(folder: Path) -> dict[str, FileRecord]:
+def file_records(folder: Path) -> dict[str, FileRecord]:
+    """Size and SHA-256 of every file below a folder, by its path there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     records = [FileRecord(bytes=file.stat().st_size, sha256=sha256(file)) for file in files]
     return {file.relative_to(folder).as_posix(): record for file, record in zip(files, records, strict=True)}

@@ -14,7 +14,7 @@ from kpimart.errors import BuildFailed
 from kpimart.publish import contract, gate
 from kpimart.publish.contract import Column, Table
 from kpimart.publish.manifest import BatchRecord, TableRecord
-from kpimart.publish.sql import literal, quoted
+from kpimart.sql import literal, quoted
 from kpimart.warehouse import raw_table
 
 _ENTITY_IDS = {
@@ -141,7 +141,7 @@ def read_batches(
     fresh = {
         (source, name) for batch_id, source, *_, objects in rows if batch_id not in known for name in objects or ()
     }
-    totals = _payload_totals(connection, origin, sorted(fresh), [row[0] for row in rows if row[0] not in known])
+    totals = payload_totals(connection, origin.ops, sorted(fresh), [row[0] for row in rows if row[0] not in known])
     return tuple(
         known.get(batch_id)
         or BatchRecord(
@@ -157,15 +157,16 @@ def read_batches(
     )
 
 
-def _payload_totals(
-    connection: duckdb.DuckDBPyConnection, origin: Origin, objects: list[tuple[str, str]], batch_ids: list[str]
+def payload_totals(
+    connection: duckdb.DuckDBPyConnection, ops: str, objects: Sequence[tuple[str, str]], batch_ids: Sequence[str]
 ) -> dict[str, int]:
+    """batch_id → the sum of a hash of every version that these objects, (source, object), store of it."""
     totals: dict[str, int] = {}
     for source, name in objects:
         for batch_id, total in connection.execute(
             f"""
             select batch_id, sum(md5_number_lower(id || payload_hash))
-            from {origin.ops}.{raw_table(source, name)}
+            from {ops}.{raw_table(source, name)}
             where batch_id in ({", ".join(map(literal, batch_ids))})
             group by batch_id
             """

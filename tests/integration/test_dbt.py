@@ -17,11 +17,12 @@ import duckdb
 import pytest
 import yaml
 
-from kpimart.extract.canonical import OBJECTS
+from kpimart.extract.packages import SOURCES, object_names
 from kpimart.paths import DBT_PROJECT, PROJECT
 from kpimart.warehouse import RAW_COLUMNS, WAREHOUSE_FILE, open_warehouse, raw_table
 
 DBT = Path(sys.executable).with_name("dbt")
+EVERY_CRM = ("--vars", json.dumps({"crms": list(SOURCES)}))
 DESCRIPTIONS = {path: yaml.safe_load(path.read_text()) for path in sorted((PROJECT / "models").rglob("*.yml"))}
 UNIT_TESTS = [
     f"{test['model']}.{test['name']}" for described in DESCRIPTIONS.values() for test in described.get("unit_tests", [])
@@ -46,7 +47,7 @@ class Project:
     def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         folders = ("--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT, "--target-path", self.home / "target")
         return subprocess.run(
-            [DBT, *arguments, *folders, "--log-path", self.home, "--no-use-colors", "--quiet"],
+            [DBT, *arguments, *EVERY_CRM, *folders, "--log-path", self.home, "--no-use-colors", "--quiet"],
             env={**os.environ, "DBT_KPIMART_DATABASE": str(self.database)},
             cwd=self.home,
             capture_output=True,
@@ -58,8 +59,9 @@ class Project:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("dbt"))
     with open_warehouse(project.home) as connection:
-        for name in OBJECTS:
-            connection.execute(f"create table {raw_table('files', name)} ({RAW_COLUMNS})")
+        for source in SOURCES:
+            for name in object_names(source):
+                connection.execute(f"create table {raw_table(source, name)} ({RAW_COLUMNS})")
     built = project.dbt("build", "--empty", "--exclude-resource-type", "test", "unit_test")
     assert built.returncode == 0, built.stdout
     return project

@@ -14,6 +14,9 @@ import jinja2.nodes
 import pytest
 import yaml
 
+from kpimart.extract.packages import SOURCES
+from kpimart.staging_contract import staging_files
+
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "kpimart"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -113,6 +116,8 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         [
             dbt,
             "parse",
+            "--vars",
+            json.dumps({"crms": list(SOURCES)}),
             "--project-dir",
             project,
             "--profiles-dir",
@@ -128,6 +133,19 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     )
     assert done.returncode == 0, done.stdout
     return json.loads((target / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_source_yields_every_entity_of_staging(source: str) -> None:
+    """Targets are what people set, so only what people describe themselves has them."""
+    entities = {path.stem.split("__")[1] for path in (PACKAGE.parent / "models" / "staging" / source).glob("*.sql")}
+    declared = yaml.safe_load((REPOSITORY / "dbt_project" / "staging_contract.yml").read_text()).keys()
+    assert entities == declared - (set() if source in ("files", "sql") else {"target"})
+
+
+def test_the_contracts_of_staging_are_as_they_are_declared() -> None:
+    stale = [path.parent.name for path, text in staging_files().items() if path.read_text(encoding="utf-8") != text]
+    assert stale == [], "run: make docs"
 
 
 def layer_of(node: dict[str, Any]) -> str:
@@ -158,7 +176,8 @@ def test_each_model_has_its_description_beside_it(manifest: dict[str, Any]) -> N
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     assert [node["name"] for node in models if not node["description"].startswith("One row per ")] == []
     files = (REPOSITORY / "models").rglob("*.sql")
-    assert [str(path) for path in files if not path.with_suffix(".yml").exists()] == []
+    contracts = {path.parent for path in (REPOSITORY / "models").rglob("_contract.yml")}
+    assert [str(path) for path in files if not path.with_suffix(".yml").exists() and path.parent not in contracts] == []
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "models").rglob("*.sql")), ids=lambda path: path.stem)

@@ -50,7 +50,9 @@ def found_project(root: Path, files: dict[str, str]) -> Transformation:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     (root / "home").mkdir()
-    return Transformation(root / "home" / "warehouse.duckdb", root / "home" / "dbt", ("files",), project=root / "project")
+    return Transformation(
+        root / "home" / "warehouse.duckdb", root / "home" / "dbt", ("files",), project=root / "project"
+    )
 
 
 def ask(database: Path, query: str) -> list[tuple[object, ...]]:

@@ -21,7 +21,7 @@ def export_after(folder: Path, *stops: date) -> Export:
     company = Company(seed=3, opened_on=OPENED_ON)
     for stop in stops:
         company.advance(stop)
-    write(folder, company)
+    write(folder, company.crm)
     return Export(folder)
 
 

@@ -54,6 +54,7 @@ class Crm:
         self.folder = root / "export"
         self.folder.mkdir()
         self.home = root / "home"
+        self.landing: str | None = None
         self.clock = clock
         self.files: dict[str, Any] = {}
         self.map_deals()
@@ -73,6 +74,7 @@ class Crm:
         """The settings as they are now."""
         values: dict[str, Any] = {
             "home": self.home,
+            "landing": self.landing,
             "time_zone": "Europe/Berlin",
             "files": {"stages": STAGES, **self.files},
         }

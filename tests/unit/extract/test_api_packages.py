@@ -124,6 +124,7 @@ def test_a_long_load_leaves_several_packages_that_are_one_load(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "PACKAGE_RECORDS", 2)
+    monkeypatch.setattr("kpimart.extract.reading.BATCH_RECORDS", 1)
     report = company.fetch()
     assert len(report.batch_ids) >= 3
     assert [package.batch_id for package in complete_packages(company.settings)] == list(report.batch_ids)
@@ -183,6 +184,7 @@ def test_what_was_deleted_while_it_was_read_is_gone_though_a_page_had_it(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "PACKAGE_RECORDS", 2)
+    monkeypatch.setattr("kpimart.extract.reading.BATCH_RECORDS", 1)
     company.listings = [Listing(("1", "2", "3", "5"))]
     company.night()
     assert ("4", 40, True) in company.raw()

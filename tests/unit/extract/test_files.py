@@ -496,3 +496,20 @@ def test_a_file_that_is_not_in_its_encoding_at_all_is_refused(crm: Any) -> None:
 def test_a_wrong_mapping_is_told_before_a_file_is_opened(crm: Any) -> None:
     crm.map_deals(columns={"amuont": "amount"})
     assert "did you mean 'amount'?" in refusal(crm, SettingsError)
+
+
+@pytest.mark.parametrize("change", ["grows", "goes"])
+def test_an_export_that_changes_while_it_is_read_is_refused_as_a_whole(crm: Any, change: str) -> None:
+    from kpimart.extract.files import open_files
+
+    crm.write(GOOD)
+    crm.map("managers", "agents.csv", {"id": "agent"})
+    crm.write("Ann", file="agents.csv", header="agent")
+    items = open_files(crm.settings, crm.folder, extracted_at=crm.clock())
+    next(items)
+    if change == "grows":
+        crm.write(GOOD, SECOND)
+    else:
+        (crm.folder / "deals.csv").unlink()
+    with pytest.raises(SourceUnreachable, match=r"deals\.csv changed while the export was read, of which nothing"):
+        list(items)

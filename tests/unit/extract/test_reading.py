@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from kpimart.errors import BadSourceData, SourceUnreachable
-from kpimart.extract.reading import ApiReading, kept, tree_of
+from kpimart.extract.reading import ApiReading, keeper
 from kpimart.extract.records import Batch, Known, ObjectRead, SchemaChange, silent
 from kpimart.extract.source import ApiObject, Cursor, Json, Listing, Page, epoch_moment, id_at, iso_moment
 from kpimart.settings import ApiSettings
@@ -82,9 +82,9 @@ def test_personal_data_and_further_properties_are_kept_where_the_settings_say_so
 
 
 def test_an_allow_list_looks_through_lists_and_keeps_whole_what_lies_under_a_path() -> None:
-    tree = tree_of(("users.id", "history", "history.by"))
+    kept = keeper(("users.id", "history", "history.by"))
     record = {"users": [{"id": 1, "mail": "a@b"}, {"mail": "c@d"}], "history": [{"by": 1, "at": 2}], "mail": "e@f"}
-    assert kept(record, tree) == {"users": [{"id": 1}, {}], "history": [{"by": 1, "at": 2}]}
+    assert kept(record) == {"users": [{"id": 1}, {}], "history": [{"by": 1, "at": 2}]}
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,14 @@ def test_a_piece_ends_at_a_place_to_go_on_from_and_the_next_one_begins_there() -
     second, account = taken(read)
     assert [row["id"] for row in rows(second)] == ["3"]
     assert (account.cursor, read.is_done) == ('{"page":3}', True)
+
+
+def test_pages_are_handed_over_together_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kpimart.extract.reading.BATCH_RECORDS", 4)
+    pages = [Page([deal(number), deal(number + 1)], {"page": number}) for number in (1, 3, 5)]
+    batches, account = taken(reading(pages))
+    assert [[row["id"] for row in rows([batch])] for batch in batches] == [["1", "2", "3", "4"], ["5", "6"]]
+    assert account.rows_read == 6
 
 
 def test_a_later_fetch_goes_on_from_the_cursor_that_is_known() -> None:

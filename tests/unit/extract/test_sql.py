@@ -1,5 +1,6 @@
 """A CRM's own database: what is asked of it, what is read, how a delta goes on, and what ends the reading."""
 
+import re
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, mysql, postgresql
 
+from kpimart.doctor import examine
 from kpimart.errors import BadSourceData, SettingsError, SourceUnreachable
 from kpimart.extract.canonical import OBJECTS
 from kpimart.extract.records import Known, ObjectRead
-from kpimart.extract.sql import Table, open_sql
+from kpimart.extract.sql import Table, _last, open_sql
 from kpimart.settings import Settings, TableMapping
 
 NOW = datetime(2026, 11, 1, 2, tzinfo=UTC)
@@ -186,6 +188,11 @@ def test_a_changed_mapping_reads_everything_again(delta: Database) -> None:
     assert delta.ids() == ["1", "2"]
 
 
+def test_a_text_among_times_is_no_time() -> None:
+    at_noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
+    assert _last([None, at_noon, "0000-00-00 00:00:00"]) == at_noon
+
+
 def test_days_are_compared_as_days(delta: Database) -> None:
     delta.add("1, 'Won', 1, '2026-02-01'", "2, 'Won', 1, '2026-02-03'")
     delta.read()
@@ -260,7 +267,7 @@ def test_a_wrong_address_is_told_without_its_password(
     database: Database, url: str | None, kind: type[Exception], message: str
 ) -> None:
     database.url = url  # type: ignore[assignment]
-    with pytest.raises(kind, match=message) as error:
+    with pytest.raises(kind, match=re.escape(message)) as error:
         database.read()
     assert "hunter2" not in "".join(traceback.format_exception(error.value))
 
@@ -295,3 +302,19 @@ def test_a_mapping_names_a_table_or_a_query(database: Database) -> None:
     database.map_deals(query="select 1")
     with pytest.raises(ValueError, match="give either 'table' or 'query'"):
         database.read()
+
+
+def test_the_doctor_says_whether_it_answers_and_what_can_be_read(database: Database) -> None:
+    database.add("7, 'Won', 1, null", "8, 'Won', 1, null")
+    settings = database.settings.model_copy(update={"sources": ("sql",)})
+    connection, rows = [check for check in examine(settings) if check.name == "source sql"]
+    assert (connection.outcome, rows.outcome) == ("ok", "ok")
+    assert connection.found.startswith("answers; its clock is ")
+    assert rows.found == "2 rows can be read, 0 would go to quarantine"
+
+
+def test_the_address_is_no_part_of_what_raw_keeps(database: Database) -> None:
+    database.url = "postgresql://ann:hunter2@host/crm"
+    kept = orjson.dumps(database.settings.decisions()).decode()
+    assert "opportunity" in kept
+    assert "hunter2" not in kept + repr(database.settings)

@@ -1,15 +1,48 @@
 {#-
-    Reading an export through its mapping: each macro renders the SQL of one canonical property. The checks at reading
+    Reading a source through its mapping: each macro renders the SQL of one canonical property. The checks at reading
     let only values pass that these casts can read, so a value that fails here is a mapping that changed since.
 -#}
 
-{#- Every mapping of a canonical object; one without columns if there is none, which makes an empty, typed model. -#}
-{% macro files_mappings(object) -%}
-    {{ return(company().files.get(object) or [{'columns': {}}]) }}
+{#-
+    The records of a canonical object, mapping by mapping. The caller renders the columns of one mapping; `only` says
+    which versions are wanted.
+-#}
+{% macro from_mappings(crm, object, only='true') -%}
+{#- Without a mapping there is one without columns, which makes an empty, typed model. -#}
+{%- set mappings = (company().get(crm) or {}).get(object) or [{'columns': {}}] -%}
+with
+
+versions as (
+
+    {{ raw_versions(crm, object) }}
+
+),
+
+{% for mapping in mappings %}
+rows_{{ loop.index }} as (
+
+    {{ mapped_rows(mapping, 'versions') }}
+
+),
+
+{% endfor %}
+mapped as (
+
+    {% for mapping in mappings %}
+    select
+        {{ caller(mapping) }}
+    from rows_{{ loop.index }}
+    where {{ only }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+)
+
+select * from mapped
 {%- endmacro %}
 
 {#- The rows that a mapping reads, with the mapped columns parsed once into `source`. -#}
-{% macro files_rows(mapping, versions) -%}
+{% macro mapped_rows(mapping, versions) -%}
     {%- set names = [] -%}
     {%- for column in mapping.columns.values() if column.get('column') and column.column not in names -%}
         {%- do names.append(column.column) -%}
@@ -21,7 +54,7 @@
         *,
         from_json(payload, {{ sql_text(tojson(structure)) }}) as source
     from {{ versions }}
-    -- a row has the columns of its own file only, in the order of their code points
+    -- a row has the columns of its own mapping only, in the order of their code points
     where json_keys(payload) = [{% for name in names | sort(case_sensitive=true) %}{{ sql_text(name) }}{% if not loop.last %}, {% endif %}{% endfor %}]
     {%- else %}
     select
@@ -37,7 +70,7 @@
 {%- endmacro %}
 
 {#- The text of a property: trimmed of all kinds of blanks, cleaned up as the mapping says; empty is null. -#}
-{% macro files_text(mapping, property) -%}
+{% macro mapped_text(mapping, property) -%}
     {%- set column = mapping.columns.get(property) -%}
     {%- if column is none or column is not defined -%}
         cast(null as varchar)
@@ -56,12 +89,18 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro files_id(mapping, property) -%}
-    {{ crm_id('files', files_text(mapping, property)) }}
+{#- The id of another record that a property names. -#}
+{% macro mapped_id(crm, mapping, property) -%}
+    {{ crm_id(crm, mapped_text(mapping, property)) }}
 {%- endmacro %}
 
-{% macro files_amount(mapping, property) -%}
-    {%- set text = files_text(mapping, property) -%}
+{#- The source says that the record is deleted, or it is no longer there. -#}
+{% macro mapped_is_deleted(mapping) -%}
+    is_deleted or coalesce(cast({{ mapped_text(mapping, 'is_deleted') }} as boolean), false)
+{%- endmacro %}
+
+{% macro mapped_amount(mapping, property) -%}
+    {%- set text = mapped_text(mapping, property) -%}
     {%- if mapping.get('decimal_mark') == ',' -%}
         {%- set digits = "replace(regexp_replace(" ~ text ~ ", '[ \\x{00a0}\\x{202f}''’.]', '', 'g'), ',', '.')" -%}
     {%- else -%}
@@ -71,14 +110,14 @@
 {%- endmacro %}
 
 {#- The pattern of a date or a moment, or none for ISO 8601. -#}
-{% macro files_format(mapping, property) -%}
+{% macro mapped_format(mapping, property) -%}
     {%- set column = mapping.columns.get(property) or {} -%}
     {{ return(column.get('format') or mapping.get('date_format')) }}
 {%- endmacro %}
 
-{% macro files_date(mapping, property) -%}
-    {%- set text = files_text(mapping, property) -%}
-    {%- set format = files_format(mapping, property) -%}
+{% macro mapped_date(mapping, property) -%}
+    {%- set text = mapped_text(mapping, property) -%}
+    {%- set format = mapped_format(mapping, property) -%}
     {%- if format -%}
         cast(strptime({{ text }}, {{ sql_text(format) }}) as date)
     {%- else -%}
@@ -87,9 +126,9 @@
 {%- endmacro %}
 
 {#- A moment in UTC: a time without an offset is in the mapping's zone, a bare date begins in the company's. -#}
-{% macro files_moment(mapping, property) -%}
-    {%- set text = files_text(mapping, property) -%}
-    {%- set format = files_format(mapping, property) -%}
+{% macro mapped_moment(mapping, property) -%}
+    {%- set text = mapped_text(mapping, property) -%}
+    {%- set format = mapped_format(mapping, property) -%}
     {%- set zone = sql_text(mapping.get('time_zone') or company().time_zone) -%}
     {%- if format and '%z' in format -%}
         strptime(regexp_replace({{ text }}, 'Z$', '+00:00'), {{ sql_text(format) }})

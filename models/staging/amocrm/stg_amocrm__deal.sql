@@ -1,0 +1,2 @@
+-- One row per deal as amoCRM last told it.
+{{ latest('amocrm', 'deal') }}

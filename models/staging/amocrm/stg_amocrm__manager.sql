@@ -1,0 +1,2 @@
+-- One row per manager as amoCRM last told it.
+{{ latest('amocrm', 'manager') }}

@@ -1,0 +1,2 @@
+-- One row per deal as HubSpot last told it.
+{{ latest('hubspot', 'deal') }}

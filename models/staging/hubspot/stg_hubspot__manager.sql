@@ -1,0 +1,2 @@
+-- One row per owner as HubSpot last told it.
+{{ latest('hubspot', 'manager') }}

@@ -1,0 +1,2 @@
+-- One row per deal as Odoo last told it.
+{{ latest('odoo', 'deal') }}

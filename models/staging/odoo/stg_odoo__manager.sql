@@ -1,0 +1,2 @@
+-- One row per manager as Odoo last told it.
+{{ latest('odoo', 'manager') }}

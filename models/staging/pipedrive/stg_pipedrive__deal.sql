@@ -1,0 +1,2 @@
+-- One row per deal as Pipedrive last told it.
+{{ latest('pipedrive', 'deal') }}

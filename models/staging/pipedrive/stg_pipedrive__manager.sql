@@ -1,0 +1,2 @@
+-- One row per user as Pipedrive last told it.
+{{ latest('pipedrive', 'manager') }}

@@ -1,0 +1,2 @@
+-- One row per opportunity as Salesforce last told it.
+{{ latest('salesforce', 'deal') }}

@@ -1,0 +1,2 @@
+-- One row per user as Salesforce last told it.
+{{ latest('salesforce', 'manager') }}

@@ -1,0 +1,2 @@
+-- One row per version of a deal that the database brought.
+{{ mapped_deal_version('sql') }}

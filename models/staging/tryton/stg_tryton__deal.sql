@@ -1,0 +1,2 @@
+-- One row per deal as Tryton last told it.
+{{ latest('tryton', 'deal') }}

@@ -1,0 +1,2 @@
+-- One row per employee as Tryton last told it.
+{{ latest('tryton', 'manager') }}
