@@ -26,9 +26,8 @@ $(STAMP): pyproject.toml uv.lock
 	@.ci/with-uv sync --locked $(if $(PYTHON),--python "$(PYTHON)")
 	@touch "$@"
 
-run: setup ## Run the main job on the embedded demo
-	$(BIN)/kpimart demo export "$(KPIMART_HOME)/demo"
-	$(BIN)/kpimart run --config examples/demo/kpimart.toml --files "$(KPIMART_HOME)/demo"
+run: setup ## Run the main job on the embedded demo, read over HTTP, for three nights
+	$(BIN)/kpimart demo run --config examples/demo_hubspot/kpimart.toml
 
 test: setup ## Run the tests, long ones on seeded samples
 	$(BIN)/pytest

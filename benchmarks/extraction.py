@@ -6,8 +6,8 @@ Over HTTP: the demo company, served by a process of its own without limits. The 
 after the other, with httpx, and parses them with orjson; it keeps nothing. `kpimart` reads them, keeps what its
 allow-list names, and writes complete load packages. A night is read after one day in the life of the company.
 
-From ready pages: Arrow tables of 1,000 records go through dlt into a load package, and the package into raw. The peak of
-memory is that of a process that does it, for a quarter of the records and for all of them.
+From ready pages: Arrow tables of 1,000 records go through dlt into a load package, and the package into raw. The peak
+of memory is that of a process that does it, for a quarter of the records and for all of them.
 """
 
 import argparse

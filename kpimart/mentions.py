@@ -50,7 +50,10 @@ class Mentions:
 
     def erased_from(self, column: str, *, with_names: bool) -> str:
         """The SQL expression of a column's text without the mentions."""
-        cases = f"when {self._is_name(column)} then {literal(FORGOTTEN)} " if with_names and self.names else ""
+        cases = ""
+        if with_names and self.names:
+            name = f"regexp_replace({column}, {literal(self._name_pattern)}, '{FORGOTTEN}\\2', 'i')"
+            cases = f"when {self._is_name(column)} then {name} "
         if self._forms:
             # Twice: of two mentions in a row the first takes the blank between them.
             words = column
@@ -60,7 +63,7 @@ class Mentions:
         return f"case {cases}else {column} end" if cases else column
 
     def _is_name(self, column: str) -> str:
-        return f"lower({column}) in ({', '.join(literal(name.lower()) for name in sorted(self.names))})"
+        return f"regexp_matches({column}, {literal(self._name_pattern)}, 'i')"
 
     def erased(self, text: str) -> str:
         """A text without the phrases."""
@@ -96,6 +99,11 @@ class Mentions:
     def _pattern(self) -> str:
         """For RE2: the phrase as a whole, after the beginning, no letter, or a line break as JSON writes it."""
         return rf"(^|[^\pL\pN_]|\\[nrt])({'|'.join(map(re.escape, self._forms))})($|[^\pL\pN_])"
+
+    @cached_property
+    def _name_pattern(self) -> str:
+        """A whole value, or what stands before a comma: a manager in a department is called `Cid, South`."""
+        return f"^({'|'.join(map(re.escape, sorted(self.names)))})($|, )"
 
     @cached_property
     def _expression(self) -> re.Pattern[str]:

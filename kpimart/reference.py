@@ -5,6 +5,7 @@ A page that is not what this module makes of the code is stale, and a test refus
 
 import csv
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
@@ -19,11 +20,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from kpimart.extract.canonical import OBJECTS, CanonicalColumn, CanonicalObject
+from kpimart.extract.packages import API_SOURCES, api_source
+from kpimart.extract.source import ApiObject
 from kpimart.paths import DBT_PROJECT, EXPECTATIONS, PROJECT, SEEDS
 from kpimart.publish.contract import CONTRACT_VERSION, ENTITY_LEVELS, GRAINS, PUBLISHED, Column, Table, wide_view
 from kpimart.quality import wording
 from kpimart.quality.suites import Expectation, filled, read_suite, suite_files
-from kpimart.settings import Settings
+from kpimart.settings import ApiSettings, OAuthSettings, Settings
 from kpimart.staging_contract import staging_files
 
 PAGES = PROJECT / "docs" / "reference"
@@ -50,6 +53,7 @@ def pages() -> dict[str, str]:
         "measures.md": measures_page,
         "settings.md": settings_page,
         "objects.md": objects_page,
+        "sources.md": sources_page,
         "cli.md": cli_page,
         "expectations.md": expectations_page,
     }
@@ -287,6 +291,39 @@ SETTINGS: dict[str, str] = {
     "files.*[].currency": "The currency of deals that do not name theirs.",
     "sql.url": "The database, as `dialect://user:password@host/name`.",
     "sql.overlap_minutes": "How far a delta goes back behind the last change that was seen.",
+    "http.attempts": "How often a request is made before its source counts as unreachable.",
+    "http.timeout_seconds": "How long to wait for an answer.",
+    "http.backoff_seconds": "The first pause before a request is made again; each further one is longer.",
+    "http.longest_wait_seconds": "The longest pause, even where the server asks for a longer one.",
+    "crm.token": "The token, API key or password, as the CRM's page says.",
+    "crm.requests_per_second": "Obeyed instead of the limits that the CRM documents: lower, to leave some to others.",
+    "crm.overlap_minutes": "How far a night goes back behind the beginning of the last one.",
+    "crm.personal_data": "Whether names, addresses and numbers of customers' people are kept.",
+    "crm.fields": "The CRM's property for `product`, `source` or `loss_reason`, where it has none of its own.",
+    "crm.properties": "Further properties to keep in raw: object → list of names.",
+    "crm.client_id": "OAuth instead of a token: the app.",
+    "crm.client_secret": "OAuth: the app's secret.",
+    "crm.refresh_token": "OAuth: what new access tokens are got with; a rotated one is kept in `home`/tokens.",
+    "hubspot.url": "The API.",
+    "salesforce.url": "Where to log in: the org's own domain, or that of a sandbox.",
+    "salesforce.username": "A user, instead of client credentials.",
+    "salesforce.password": "The user's password.",
+    "salesforce.security_token": "The user's security token, where the org asks for one.",
+    "salesforce.api_version": "The version of the API.",
+    "salesforce.bulk_from": "The first load of an object with as many records comes by Bulk API 2.0.",
+    "pipedrive.url": "The company's address, such as `https://company.pipedrive.com`.",
+    "pipedrive.changelog": "Whether the history of each deal is read too, one request a deal that changed.",
+    "bitrix24.webhook": "The address of an incoming webhook, with its key.",
+    "bitrix24.url": "OAuth: the portal, such as `https://company.bitrix24.com`.",
+    "bitrix24.token_url": "OAuth: where tokens are given.",
+    "amocrm.url": "The account, such as `https://company.amocrm.ru` or `https://company.kommo.com`.",
+    "amocrm.redirect_uri": "OAuth: the address that the integration was registered with.",
+    "odoo.url": "The server.",
+    "odoo.database": "The database.",
+    "odoo.user": "The login of the user who reads.",
+    "tryton.url": "The server.",
+    "tryton.database": "The database.",
+    "tryton.user": "The login of the user who reads.",
     "sql.*[].table": "The table or view, with its schema if it is not the user's own.",
     "sql.*[].query": "A `select`, instead of a table.",
 }
@@ -310,10 +347,13 @@ _DERIVED_DEFAULTS = {
 def settings_page() -> str:
     """Every key of a kpimart.toml, with its type, its default and what it is for."""
     fields = dict(setting_fields())
-    company = {key: field for key, field in fields.items() if not key.startswith(("files", "sql"))}
+    crms = {
+        key: field for key, field in fields.items() if key.startswith(("crm.", *(f"{api}." for api in API_SOURCES)))
+    }
+    company = {key: field for key, field in fields.items() if not key.startswith(("files", "sql")) and key not in crms}
     database = {key: field for key, field in fields.items() if key.startswith("sql")}
     mapping = {key: field for key, field in fields.items() if key.startswith("files.*")}
-    others = company | database | mapping
+    others = company | database | mapping | crms
     export = {key: field for key, field in fields.items() if key not in others}
     objects = ", ".join(f"`files.{name}`" for name in OBJECTS)
     return _page(
@@ -325,6 +365,9 @@ def settings_page() -> str:
         "`KPIMART_THRESHOLDS__MAX_QUARANTINED_SHARE=0.02`.",
         [
             f"## The company\n\n{_settings_table(company)}",
+            f"## A CRM\n\nOne table a CRM that is read over its API: {', '.join(f'`[{api}]`' for api in API_SOURCES)}. "
+            f"What all of them have is said once, of `crm`. What is read of each: [Sources](sources.md).\n\n"
+            f"{_settings_table(crms)}",
             f"## The export\n\n`[files]`, and one `[[files.stages]]` a stage.\n\n{_settings_table(export)}",
             f"## A mapping\n\nOne table in double brackets for each file of an object: {objects}. "
             f"The objects and their columns: [Objects](objects.md). With examples: "
@@ -368,7 +411,8 @@ def _leaves(key: str, field: FieldInfo) -> Iterator[tuple[str, FieldInfo]]:
         yield key, field
     if model is not None:
         for name, inner in model.model_fields.items():
-            yield from _leaves(f"{key}{brackets}.{name}", inner)
+            is_every_crms = issubclass(model, ApiSettings) and name in OAuthSettings.model_fields
+            yield from _leaves(f"crm.{name}" if is_every_crms else f"{key}{brackets}.{name}", inner)
 
 
 def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, str]:
@@ -453,6 +497,37 @@ _KINDS = {
     "number": "a number",
     "boolean": "true or false",
 }
+
+
+def sources_page() -> str:
+    """What is read of each CRM, what it takes, and what is kept."""
+    return _page(
+        "Sources",
+        "the modules of `kpimart/extract/`",
+        "What is read of each CRM that has an API, and what is kept of it: nothing else reaches the landing area, raw, "
+        "or a log. A path without further parts is kept whole. Personal data are kept with `personal_data = true` only. "
+        "A field that staging needs stops the run when it vanishes or changes its type; any other change of a field is "
+        "recorded in `ops.schema_change`.",
+        [_source_section(name) for name in API_SOURCES],
+    )
+
+
+def _source_section(name: str) -> str:
+    about = inspect.cleandoc(importlib.import_module(f"kpimart.extract.{name}").__doc__ or "").replace("<", "&lt;")
+    # A new line begins with one of these words; any other goes on with the one before it.
+    listed = re.sub(r"\n *(?!\n|Reads:|Limits:|Cannot tell:|Source:)", " ", about.replace("\n\n", "\n\n\n"))
+    listed = re.sub(r"^(Reads|Limits|Cannot tell|Source):", r"- **\1:**", listed, flags=re.MULTILINE)
+    listed = re.sub(r"\n{2,} ?", "\n\n", listed)
+    rows = [_source_row(each) for each in api_source(name).objects]
+    table = _table(("object", "right", "needed", "kept", "personal"), rows)
+    return f"## {name}\n\n{listed}\n\n{table}"
+
+
+def _source_row(each: ApiObject[Any]) -> Row:
+    needed, keep, personal = (
+        ", ".join(f"`{path}`" for path in sorted(paths)) or "–" for paths in (each.needed, each.keep, each.personal)
+    )
+    return f"`{each.name}`", each.right or "–", needed, keep, personal
 
 
 def objects_page() -> str:

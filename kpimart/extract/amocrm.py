@@ -91,7 +91,7 @@ class Account:
     def with_chosen_fields(self, entity: "Entity", rows: list[Json]) -> list[Json]:
         """The records with those custom fields only that the settings name, by id or by name."""
         chosen = {*self._settings.properties.get(entity.name, ()), *self._settings.fields.values()}
-        for row in rows:
+        for row in rows if chosen else ():
             fields = row.get("custom_fields_values") or []
             row["custom_fields_values"] = [
                 one for one in fields if chosen & {str(one.get("field_id")), one.get("field_name")}
@@ -117,7 +117,7 @@ class Account:
         numbered = {"page": number} if number > 1 else {}
         answer = self._http.get(path, {**params, **numbered}, check=check)
         has_next = "next" in ((answer.json or {}).get("_links") or {})
-        return Listed(_rows_in(answer.json, wrapper), has_next, answer.at)
+        return Listed(_in_one_order(_rows_in(answer.json, wrapper)), has_next, answer.at)
 
     def itself(self) -> tuple[Json, datetime]:
         """The account with its groups of users, and the server's clock."""
@@ -128,11 +128,15 @@ class Account:
 
 
 def _rows_in(parsed: Any, wrapper: str) -> list[Json]:
-    """The records of a page, the lists in them in the order of ids: the API promises none."""
     rows: list[Json] = ((parsed or {}).get("_embedded") or {}).get(wrapper) or []
+    return rows
+
+
+def _in_one_order(rows: list[Json]) -> list[Json]:
+    """The records with the lists in them in the order of ids: the API promises none."""
     for row in rows:
         for linked in (row.get("_embedded") or {}).values():
-            if isinstance(linked, list):
+            if isinstance(linked, list) and len(linked) > 1:
                 linked.sort(key=lambda one: one.get("id") or 0)
     return rows
 
@@ -263,8 +267,9 @@ def _by_windows(entity: Entity, account: Account, low: int) -> Iterator[tuple[Li
     )
     yield first_page, low
     if first_page.has_next:
-        for listed, low in _windows(entity, account, low, int(first_page.at.timestamp())):
-            yield listed, low
+        for listed, after in _windows(entity, account, low, int(first_page.at.timestamp())):
+            low = after
+            yield listed, after
     yield Listed([], has_next=False, at=first_page.at), low
 
 

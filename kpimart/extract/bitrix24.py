@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count, pairwise
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -161,8 +161,12 @@ def _refusal(method: str, error: Any) -> KpiMartError:
 def _written(command: Command) -> str:
     """A call as `batch` takes it: the method and its parameters as a PHP query, which the portal decodes once."""
     method, params = command
-    query = "&".join(f"{quote(name, safe='')}={quote(str(value), safe='')}" for name, value in _flat("", params))
+    query = "&".join(f"{_quoted(name)}={_quoted(str(value))}" for name, value in _flat("", params))
     return f"{method}?{query}" if query else method
+
+
+# Most of what the calls of a batch say is the same.
+_quoted = lru_cache(maxsize=4_096)(partial(quote, safe=""))
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -737,7 +741,7 @@ SOURCE = ApiSource(
         _table_object(ACTIVITIES, {"TYPE_ID": _WHOLE, "COMPLETED": (str,), "RESPONSIBLE_ID": _WHOLE}),
         _directory_object(
             USERS,
-            "scope user (user_basic is enough)",
+            "scope user",
             ("ID", "ACTIVE", "NAME", "LAST_NAME", "UF_DEPARTMENT", "UF_EMPLOYMENT_DATE", "USER_TYPE"),
             {"ACTIVE": (bool, str)},
         ),

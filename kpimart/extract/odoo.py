@@ -30,7 +30,7 @@ from pydantic import SecretStr
 from kpimart.errors import AccessRefused, BadSourceData, SettingsError
 from kpimart.extract.auth import required_secret
 from kpimart.extract.by_id import Found, is_page_after, pages_by_id
-from kpimart.extract.http import Answer, Http, Rate
+from kpimart.extract.http import Answer, Http, NotThere, Rate
 from kpimart.extract.source import ApiObject, ApiSource, Counted, Cursor, Json, Listing, Page, Total, at
 from kpimart.settings import Settings
 
@@ -227,7 +227,13 @@ def _refusal(error: Json, what: str, right: str) -> AccessRefused | BadSourceDat
     if name == "psycopg2.OperationalError":
         return SettingsError(f"odoo.database: the server has no such database ({words}); correct it, then rerun")
     said = " ".join(f"{name}: {words or error.get('message', '')}".split())
-    return BadSourceData(f"odoo: {what}: {said}; a retry changes nothing. Is the app CRM installed in this database?")
+    if words.startswith("Invalid field"):
+        hint = "look after odoo.fields and odoo.properties, then rerun"
+    elif words.startswith("Object "):
+        hint = "install the app CRM in this database, or correct odoo.database, then rerun"
+    else:
+        hint = "a retry changes nothing"
+    return BadSourceData(f"odoo: {what}: {said}; {hint}")
 
 
 @contextmanager
@@ -238,10 +244,7 @@ def connect(settings: Settings) -> Iterator[Client]:
     key = required_secret("odoo", "token", own.token)
     rates = CLOUD_RATES if (urlsplit(url).hostname or "").endswith(".odoo.com") else {}
     with Http("odoo", url.rstrip("/"), settings, rates=rates, retry_if=_is_passing) as http:
-        answer = _call(http, "common", "version", []).json
-        if "error" in answer:
-            raise _refusal(answer["error"], "common version", _EMPLOYEE)
-        version = int(re.sub(r"\D", "", str(answer["result"]["server_version_info"][0])))
+        version = _version(http)
         signed_in = _call(http, "common", "authenticate", [database, user, key.get_secret_value(), {}]).json
         if "error" in signed_in:
             raise _refusal(signed_in["error"], "common authenticate", _EMPLOYEE)
@@ -260,6 +263,20 @@ def connect(settings: Settings) -> Iterator[Client]:
             own.properties,
             {str(canonical): name for canonical, name in own.fields.items()},
         )
+
+
+def _version(http: Http) -> int:
+    """The server's version, also of the ones between two: 17 for saas~17.2."""
+    try:
+        answer = _call(http, "common", "version", []).json
+    except NotThere:
+        raise SettingsError(
+            "odoo.url: there is no /jsonrpc at this address; give it without /web or /odoo. From version 19 on it "
+            "takes the module rpc, which is installed unless somebody took it away"
+        ) from None
+    if "error" in answer:
+        raise _refusal(answer["error"], "common version", _EMPLOYEE)
+    return int(re.sub(r"\D", "", str(answer["result"]["server_version_info"][0])))
 
 
 def _required(name: str, value: str | None) -> str:
@@ -306,7 +323,7 @@ def _asked(client: Client, model: Model) -> list[str]:
 
 def _record(client: Client, model: Model, found: Json) -> Json:
     """A record with null for what is empty, and with the id alone of a related record that might be a person."""
-    as_given = client.properties.get(model.name, ())
+    as_given = set(client.properties.get(model.name, ())) - set(model.fields)
 
     def plain(name: str, value: Any) -> Any:
         if name in as_given or name in model.flags:

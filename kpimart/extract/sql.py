@@ -351,9 +351,13 @@ def _errors(what: str, url: "sa.URL", otherwise: type[KpiMartError]) -> Iterator
     try:
         yield
     except sa.exc.DBAPIError as error:
-        said = " ".join(str(error.orig).split())
+        told = error.orig.args if error.orig else ()
+        # SQL Server's driver gives a pair in one, with the bytes that it received.
+        told = told[0] if len(told) == 1 and isinstance(told[0], tuple) else told
+        texts = [part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in told]
+        said = " ".join(" ".join(texts).split())
         said = said.replace(str(url.password), "***") if url.password else said
-        codes = {getattr(error.orig, "sqlstate", None), *(getattr(error.orig, "args", ())[:1])}
+        codes = {getattr(error.orig, "sqlstate", None), *told[:1]}
         if codes & _REFUSALS or _REFUSING.search(said):
             raise AccessRefused(f"{what}: {said}; give the user of KPIMART_SQL__URL the right to read it") from error
         is_away = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and otherwise is SourceUnreachable

@@ -7,7 +7,7 @@ final versions and in all the history that the CRM itself tells.
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -127,9 +127,7 @@ def schedules(kinds: list[str]) -> st.SearchStrategy[list[Fault]]:
     fault = st.builds(Fault, at=at, kind=st.sampled_from(kinds), times=st.sampled_from([1, 1, 1, 2, 6]))
     # They take their time, so there are few of them.
     late = st.builds(Fault, at=at, kind=st.just("timeout"), seconds=st.just(TIMEOUT))
-    return st.tuples(st.lists(fault, min_size=1, max_size=12), st.lists(late, max_size=1)).map(
-        lambda both: sum(both, [])
-    )
+    return st.builds(list.__add__, st.lists(fault, min_size=1, max_size=12), st.lists(late, max_size=1))
 
 
 EXAMPLES = settings(
@@ -143,10 +141,8 @@ EXAMPLES = settings(
 def read_through(reader: Reader, served: Served, faults: list[Fault]) -> None:
     """One run that the faults befall, which may fail, and then a good one."""
     served.faults.order(reader.crm, faults)
-    try:
+    with suppress(SourceUnreachable):
         reader.fetch()
-    except SourceUnreachable:
-        pass
     served.faults.order(reader.crm, [])
     reader.fetch()
     reader.land()

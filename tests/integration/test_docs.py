@@ -30,6 +30,7 @@ PAGES = (
     "docs/how-to/when-it-is-red.md",
     "docs/tutorial.md",
     "docs/how-to/go-back-and-verify.md",
+    "docs/how-to/trust-the-raw-data.md",
 )
 GOES_ON_WHERE_THE_LAST_ENDED = {"docs/how-to/go-back-and-verify.md"}
 DESCRIBE, TUTORIAL, WHEN_RED = "docs/how-to/describe-an-export.md", "docs/tutorial.md", "docs/how-to/when-it-is-red.md"

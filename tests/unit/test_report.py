@@ -1,7 +1,8 @@
 """What stands on the screen at the end of a command."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,16 @@ from rich.console import RenderableType
 
 from kpimart import render, report
 from kpimart.build import Build
+from kpimart.extract.forgetting import RecordName
 from kpimart.extract.landing import LandedBatch, LandedObject
+from kpimart.forget import Finding, Place
 from kpimart.pipeline import Extraction, Run
 from kpimart.publish.manifest import Gate, GateCounts
 from kpimart.publish.release import current, releases, rollback
 from kpimart.quality.verdict import Outcome, Result, Verdict
+from kpimart.reconcile import Cell, Explanation, ObjectTotal, Reconciliation, Sum
 from kpimart.settings import Settings
-from kpimart.status import LastBatch, LastBuild, Status, read_status
+from kpimart.status import ChangedField, LastBatch, LastBuild, Status, read_status
 
 NIGHT = datetime(2027, 1, 8, 2, tzinfo=UTC)
 SETTINGS = Settings(home=Path("var"), time_zone="Europe/Berlin")
@@ -178,3 +182,48 @@ def test_a_run_that_is_writing_is_told_of(published: Path, capsys: Screen) -> No
     gate = Gate(raw=GateCounts(), reporting=GateCounts(passed=1))
     status = Status(release, timedelta(hours=1), gate, (), (), "another run (process 7) is writing var")
     assert "another run (process 7) is writing var" in shown(capsys, report.of_status(SETTINGS, status))
+
+
+@pytest.mark.parametrize(
+    ("change", "was", "is_now", "told"),
+    [
+        ("new", None, "text", "is new (text)"),
+        ("vanished", "text", None, "has vanished (was text)"),
+        ("retyped", "number", "text", "is text now, and was number"),
+    ],
+)
+def test_a_field_that_changed_is_told_in_words(
+    change: str, was: str | None, is_now: str | None, told: str, capsys: Screen
+) -> None:
+    changed = ChangedField("hubspot", "deals", "amount", change, was, is_now, NIGHT)
+    text = shown(capsys, report.of_status(SETTINGS, Status(None, None, None, (), (), None, (changed,))))
+    assert text.endswith(f"hubspot deals: field amount {told}, 2027-01-08 03:00 CET\n")
+
+
+# Trust
+
+
+def test_a_cell_that_differs_is_shown_with_its_reasons_the_unexplained_part_first(capsys: Screen) -> None:
+    new = Explanation("new, since the last fetch", tuple("1234567"), Sum(7, Decimal("70.00")))
+    ours, theirs = Sum(10, Decimal("1000.00")), Sum(18, Decimal("1150.50"))
+    cell = Cell("deals", None, date(2026, 10, 1), ours, theirs, (new,), Sum(1, Decimal("80.50")))
+    total = ObjectTotal("deals", ours, theirs, cells=1, differing=1, unexplained=1)
+    text = shown(capsys, report.of_reconciliation(Reconciliation("hubspot", True, (total,), (cell,), 1)))
+    assert row_of(text, "nobody")[1:7] == ["nobody", "2026-10", "10", "18", "1,000.00", "1,150.50"]
+    assert row_of(text, "nobody")[7] == "UNEXPLAINED +1, +80.50"
+    assert "new, since the last fetch: 7 (1, 2, 3, 4, 5, …)" in text
+
+
+def test_a_source_without_totals_says_so(capsys: Screen) -> None:
+    text = shown(capsys, report.of_reconciliation(Reconciliation("files", has_totals=False)))
+    assert text == "files: its API has no aggregates to compare with\n"
+
+
+def test_what_there_is_of_a_person_is_shown_place_by_place(capsys: Screen) -> None:
+    record = RecordName("hubspot", "owners", "77")
+    place = Place(Path("var"), "release", "20270108T020000Z", 3)
+    finding = Finding(record, ("Ann Smith",), ("Cid",), (place,), (Path("var/notes.txt"),), is_recorded=False)
+    text = shown(capsys, report.of_finding(finding))
+    assert "hubspot:owners:77" in text
+    assert row_of(text, "20270108T020000Z") == ["var", "release", "20270108T020000Z", "3"]
+    assert text.endswith("look yourself, it is not kpimart's file: var/notes.txt\n")

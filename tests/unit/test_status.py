@@ -113,6 +113,19 @@ def test_a_batch_may_be_held_or_not_judged_yet_and_decisions_are_not_shown(home:
     ]
 
 
+def test_fields_that_changed_in_the_last_batches_are_told(home: Path) -> None:
+    change(
+        home,
+        """
+        insert into ops.schema_change values
+            ('files-1', 'hubspot', 'deals', 'region', 'new', null, 'text', '2027-01-07 00:30:00+00'),
+            ('long ago', 'hubspot', 'deals', 'amount', 'retyped', 'number', 'text', '2026-01-07 00:30:00+00')
+        """,
+    )
+    (changed,) = read_status(home, at_noon).changed_fields
+    assert (changed.object, changed.field, changed.change, changed.is_now) == ("deals", "region", "new", "text")
+
+
 def test_only_the_last_few_are_shown(home: Path) -> None:
     change(
         home,

@@ -244,6 +244,7 @@ def test_the_warehouse_has_its_tables_and_speaks_utc(tmp_path: Path) -> None:
         "ops.batch_object",
         "ops.batch_verdict",
         "ops.quarantine",
+        "ops.forgotten",
         "ops.schema_change",
         "ops.build",
         "ops.quality_result",

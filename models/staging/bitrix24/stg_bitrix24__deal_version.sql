@@ -49,7 +49,8 @@ renamed as (
         ---------- text
         nullif(source.title, '') as deal_name,
         {% for name in ['product', 'source', 'loss_reason'] %}
-        {{ "nullif(source.\"" ~ fields[name] ~ "\", '')" if fields[name] else 'cast(null as varchar)' }} as own_{{ name }},
+        {% set own = "nullif(source.\"" ~ fields[name] ~ "\", '')" if fields[name] else 'cast(null as varchar)' %}
+        {{ own }} as own_{{ name }},
         {% endfor %}
         {{ 'true' if fields.loss_reason else 'false' }} as has_own_loss_reason,
         nullif(source.sourceid, '') as source_code,

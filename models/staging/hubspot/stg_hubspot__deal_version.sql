@@ -7,7 +7,8 @@
 {% set loss_reason = fields.get('loss_reason') or 'closed_lost_reason' %}
 {% set with_history = ['dealstage', 'pipeline', 'hubspot_owner_id', 'amount', 'closedate'] %}
 {% set properties = {} %}
-{% for name in with_history + ['dealname', 'deal_currency_code', 'createdate', product, lead_source, loss_reason] if name %}
+{% set others = ['dealname', 'deal_currency_code', 'createdate', product, lead_source, loss_reason] %}
+{% for name in with_history + others if name %}
 {% do properties.update({name: 'VARCHAR'}) %}
 {% endfor %}
 {% set histories = {} %}
@@ -97,10 +98,10 @@ stood as (
         told_by,
         changed_at,
         {% for name in with_history %}
-        last_value({{ name }} ignore nulls) over story as {{ name }}{{ ',' if not loop.last }}
+        last_value({{ name }} ignore nulls) over (partition by id order by changed_at)
+        as {{ name }}_then{{ ',' if not loop.last }}
         {% endfor %}
     from changes
-    window story as (partition by id order by changed_at)
 
 ),
 
@@ -111,7 +112,7 @@ remembered as (
         told_by,
         max(changed_at) as effective_at,
         {% for name in with_history %}
-        arg_max({{ name }}, changed_at) as {{ name }},
+        arg_max({{ name }}_then, changed_at) as {{ name }},
         {% endfor %}
         false as is_seen
     from stood
@@ -128,7 +129,7 @@ seen as (
         version_number as told_by,
         effective_at,
         {% for name in with_history %}
-        source.properties.{{ name }} as {{ name }},
+        source.properties['{{ name }}'] as {{ name }},
         {% endfor %}
         true as is_seen
     from versions

@@ -186,6 +186,15 @@ def test_a_persons_name_is_kept_only_with_leave_and_a_companys_always(night: Nig
     assert ("Joe Person" in payloads["9"].values()) is allowed
 
 
+def test_a_further_field_is_kept_as_odoo_gives_it_and_a_standard_one_as_staging_needs_it(
+    night: Night, crm: Odoo
+) -> None:
+    crm.add_lead(1, phone="+49 30 123456")
+    night.own["properties"] = {"leads_and_deals": ("phone", "stage_id", "x_product_id")}
+    lead = night.fetch("leads_and_deals").payloads["1"]
+    assert (lead["phone"], lead["stage_id"], lead["x_product_id"]) == ("+49 30 123456", 1, False)
+
+
 def test_customers_who_sign_in_are_no_users(night: Night, crm: Odoo) -> None:
     crm.add("res.users", 30, name="A Customer", share=True)
     crm.add("res.users", 31, name="Who Left", active=False)
@@ -266,7 +275,19 @@ def test_a_setting_that_is_missing_is_named(night: Night, missing: str) -> None:
 
 def test_a_database_without_the_app_is_said_to_be_one(night: Night, crm: Odoo) -> None:
     del crm.models["crm.stage"]
-    with pytest.raises(BadSourceData, match=r"Object crm\.stage doesn't exist.*Is the app CRM installed"):
+    with pytest.raises(BadSourceData, match=r"Object crm\.stage doesn't exist; install the app CRM"):
+        night.fetch("stages")
+
+
+def test_a_field_of_the_settings_that_is_not_there_is_said_to_be_one_of_them(night: Night) -> None:
+    night.own["properties"] = {"stages": ("colour",)}
+    with pytest.raises(BadSourceData, match=r"Invalid field 'colour'.*look after odoo\.fields and odoo\.properties"):
+        night.fetch("stages")
+
+
+def test_an_address_where_odoo_does_not_answer_is_a_matter_of_the_settings(night: Night) -> None:
+    night.own["url"] += "/web"
+    with pytest.raises(SettingsError, match=r"odoo\.url: there is no /jsonrpc"):
         night.fetch("stages")
 
 

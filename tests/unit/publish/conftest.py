@@ -123,9 +123,9 @@ insert into ops.batch_verdict values
     ('files-held', 'held', '2026-11-20 23:01:00+00', 'too much vanished'),
     ('files-later', 'accepted', '2026-12-20 23:01:00+00', null);
 insert into ops.batch_object values
-    ('files-1', 'files', 'deals', 'full', 6, 6, 0, 0, 0),
-    ('files-1', 'files', 'accounts', 'full', 2, 0, 2, 0, 0),
-    ('files-2', 'files', 'deals', 'full', 9, 3, 0, 0, 6);
+    ('files-1', 'files', 'deals', 'full', 6, 6, 0, 0, 0, null),
+    ('files-1', 'files', 'accounts', 'full', 2, 0, 2, 0, 0, null),
+    ('files-2', 'files', 'deals', 'full', 9, 3, 0, 0, 6, null);
 insert into ops.quality_result
 select batch_id, 'raw', 'deals', 'row_count', 'critical', 'passed', '9', '1 …', null, judged_at from ops.batch_verdict;
 """
