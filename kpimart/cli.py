@@ -222,7 +222,7 @@ def quarantine(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def reconcile(config: Config = None, source: Source = None, as_json: AsJson = False) -> None:
-    """Compare raw with what the CRM itself counts and sums, and explain the differences."""
+    """Compare raw with the CRM's own counts and sums; explain what differs."""
     from kpimart.reconcile import reconcile as compare
 
     settings = load_settings(config)
@@ -250,14 +250,19 @@ def forget(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a person from raw, landing, releases and backups, and record that it was done."""
+    """Erase a person from all that is kept, and record that it was done."""
     from kpimart.extract.forgetting import parse_record
     from kpimart.forget import forget as erase
     from kpimart.forget import look
 
     settings, name, texts = load_settings(config), parse_record(record), tuple(also or ())
+    if as_json and not is_sure:
+        raise SettingsError("--json asks nobody; add --yes to erase, or leave it out to look first")
     if not is_sure:
-        _print(*report.of_finding(look(settings, name, texts)))
+        found = look(settings, name, texts)
+        _print(*report.of_finding(found))
+        if found.is_done:
+            return
         typer.confirm("Erase this for good?", abort=True)
     with _progress() as tell:
         finding = erase(settings, name, by=by, reason=reason, also=texts, clock=utc_now, tell=tell)

@@ -5,7 +5,6 @@ and the warehouse, from which is known what to look for, comes last, in one step
 finds what is left, and finishes. Figures stay: see `extract.forgetting` for what is kept of a record.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from kpimart.extract.forgetting import (
     erase_from_package,
     erased_payload,
     erasure_of,
+    hash_of,
     mentions_of,
     texts_in,
 )
@@ -34,6 +34,7 @@ from kpimart.mentions import FORGOTTEN, Mentions, copy_erased, count_mentions
 from kpimart.publish.amend import Order, Totals, amend_releases, mentions_in_releases
 from kpimart.publish.files import sync
 from kpimart.publish.tables import payload_totals
+from kpimart.reconcile import FOLDER_PREFIX
 from kpimart.settings import Settings
 from kpimart.sql import literal
 from kpimart.warehouse import (
@@ -81,6 +82,11 @@ class Finding:
     places: tuple[Place, ...]
     left: tuple[Path, ...]
     is_recorded: bool
+
+    @property
+    def is_done(self) -> bool:
+        """It is forgotten, and nothing of it came back."""
+        return self.is_recorded and not self.places
 
     @property
     def counts(self) -> dict[str, int]:
@@ -141,9 +147,9 @@ def forget(
 ) -> Finding:
     """Erase a person, and record that it was done; returns what was there before.
 
-    also: further texts that tell who it is, of which a hash is kept. Raises SettingsError for a record that is nowhere
-    and for a reason that names the person, ReleaseDamaged for a release that cannot be amended, StorageFailed, and
-    WarehouseBusy while a run writes or a source is fetched. After each of them it can be run again.
+    also: further texts that tell who it is. Of all texts a hash is kept, to know them again. Raises SettingsError for a
+    record that is nowhere and for a reason that names the person, ReleaseDamaged for a release that cannot be amended,
+    StorageFailed, and WarehouseBusy while a run writes or a source is fetched. After each of them it can be run again.
     """
     with writer_lock(settings.home), storage_errors(f"forgetting {record}"):
         homes = _homes(settings.home)
@@ -153,16 +159,13 @@ def forget(
         if any(job.mentions.erased(text) != text for text in (by, reason)):
             raise SettingsError("--by and --reason are kept for good; do not name the person there")
         finding = _look(job)
-        if finding.places or not finding.is_recorded:
-            entry = _Entry(clock(), by, reason, _hashes(also), json.dumps(finding.counts))
+        if not finding.is_done:
+            hashes = tuple(sorted({hash_of(text) for text in finding.texts}))
+            entry = _Entry(clock(), by, reason, hashes, json.dumps(finding.counts))
             # The home itself comes last: its warehouse tells what to look for.
             for home in reversed(homes):
                 _erase(home, job, entry, tell)
         return finding
-
-
-def _hashes(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(hashlib.sha256(text.strip().lower().encode()).hexdigest() for text in texts))
 
 
 def _homes(home: Path) -> list[Path]:
@@ -298,11 +301,11 @@ def _left(home: Path, mentions: Mentions) -> Iterator[Path]:
 
 
 def _remove_leftovers(settings: Settings) -> None:
-    """Remove what killed fetches left, which is nobody's package, and what a killed forgetting did."""
+    """Remove what killed fetches left, which is nobody's package, and what killed comparisons and forgettings did."""
     remove_incomplete(settings)
     for home in _homes(settings.home):
-        for file in home.glob(f".{WAREHOUSE_FILE}.next*"):
-            file.unlink()
+        for path in (*home.glob(f".{WAREHOUSE_FILE}.next*"), *home.glob(f"{FOLDER_PREFIX}*")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _erase(home: Path, job: _Job, entry: _Entry, tell: Tell) -> None:

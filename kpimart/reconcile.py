@@ -45,6 +45,7 @@ from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, raw_table, storage
 
 CENT = Decimal("0.01")
 FETCHED_ROWS = 10_000
+FOLDER_PREFIX = "reconcile."
 
 Tell = Callable[[str], None]
 
@@ -140,7 +141,7 @@ def reconcile(settings: Settings, source: str, *, clock: Clock, tell: Tell) -> R
 
 def _compare(settings: Settings, crm: ApiSource[Any], clock: Clock, tell: Tell) -> Reconciliation:
     known = _known(settings, crm)
-    with storage_errors(f"comparing {crm.name}"), tempfile.TemporaryDirectory(dir=settings.home) as folder:
+    with storage_errors(f"comparing {crm.name}"), _own_folder(settings.home) as folder:
         # Nothing slow or remote happens while the warehouse is held.
         with crm.connect(settings) as client:
             tell(f"{crm.name}: the CRM's own totals")
@@ -168,6 +169,11 @@ def _order(cell: Cell) -> tuple[Any, ...]:
 
 
 # ------------------------------------------------------------------------------------------- what the CRM changed since
+
+
+def _own_folder(home: Path) -> tempfile.TemporaryDirectory[str]:
+    """Where a comparison keeps what it reads; that of a killed one is removed by `kpimart forget`."""
+    return tempfile.TemporaryDirectory(dir=home, prefix=FOLDER_PREFIX)
 
 
 def _known(settings: Settings, crm: ApiSource[Any]) -> Mapping[str, Known]:

@@ -80,7 +80,7 @@ create table if not exists ops.quarantine (
 );
 
 -- One row per record whose person was forgotten, and time that something of it was erased. What was erased is not kept:
--- text_hashes are SHA-256 of further texts that were searched for, erased counts what was found.
+-- text_hashes are SHA-256 of the texts that were searched for, to know them again; erased counts what was found.
 create table if not exists ops.forgotten (
     source varchar not null,
     object varchar not null,

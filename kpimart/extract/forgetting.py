@@ -4,6 +4,7 @@ Names become `forgotten`; e-mail addresses, phone numbers, and all that is kept 
 Owners, departments, times and amounts stay, so that a rebuild from raw gives the figures that were published.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _SHORTEST_TEXT = 3
 
 NOTHING_LEFT = '{"forgotten":true}'
 """The payload of a forgotten record that no figure rests on: one in quarantine."""
+
+_JSON_TEXT = r'"((?:[^"\\]|\\.)*)"'
 
 # The columns of a package's tables that may hold anything.
 _TEXTS = ("payload", "reason")
@@ -223,22 +226,42 @@ def _parsed(payload: str) -> Json | None:
     return record if isinstance(record, dict) else None
 
 
-def erase_from_package(package: Package, forgotten: Forgotten, mentions: Mentions) -> None:
-    """Rewrite the files of a package that tell of forgotten records or mention somebody, each in one step."""
-    for change in changes_of_package(package, forgotten, mentions):
+def hash_of(text: str) -> str:
+    """What is kept of a text that tells who somebody was, to know it again."""
+    return hashlib.sha256(text.strip().lower().encode()).hexdigest()
+
+
+def forgotten_texts(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The hashes of all texts that told who somebody was."""
+    rows = connection.execute("select distinct unnest(text_hashes) from ops.forgotten").fetchall()
+    return frozenset(text_hash for (text_hash,) in rows)
+
+
+def erase_from_package(
+    package: Package, forgotten: Forgotten, mentions: Mentions, hashes: Collection[str] = frozenset()
+) -> None:
+    """Rewrite the files of a package that tell of forgotten records or mention somebody, each in one step.
+
+    hashes: those of texts that are erased where one is a whole value of a record.
+    """
+    for change in changes_of_package(package, forgotten, mentions, hashes):
         _rewrite(change, package.area)
 
 
-def changes_of_package(package: Package, forgotten: Forgotten, mentions: Mentions) -> Iterator[Change]:
+def changes_of_package(
+    package: Package, forgotten: Forgotten, mentions: Mentions, hashes: Collection[str] = frozenset()
+) -> Iterator[Change]:
     """What is to be changed in the files of a package; raises StorageFailed for one that cannot be read."""
     for table in package.tables():
-        for file in _files_to_change(package, table, forgotten, mentions):
-            change = _change_of(file, package.area, table, forgotten, mentions)
+        for file in _files_to_change(package, table, forgotten, mentions, hashes):
+            change = _change_of(file, package.area, table, forgotten, mentions, hashes)
             if change.rows:
                 yield change
 
 
-def _files_to_change(package: Package, table: str, forgotten: Forgotten, mentions: Mentions) -> list[str]:
+def _files_to_change(
+    package: Package, table: str, forgotten: Forgotten, mentions: Mentions, hashes: Collection[str]
+) -> list[str]:
     """The files that may have to change: most have not, and are not to be read into memory."""
     files = package.files(table)
     if not files:
@@ -248,6 +271,7 @@ def _files_to_change(package: Package, table: str, forgotten: Forgotten, mention
         described = connection.execute("describe select * from read_parquet($files)", {"files": files}).fetchall()
         columns = [column for column, *_ in described if column in _TEXTS]
         tests = [mentions.found_in(column, with_names=False) for column in columns]
+        tests += [_has_hashed(column, hashes) for column in columns if hashes]
         if table == QUARANTINE_TABLE:
             tests += [_is_one_of("record_id", ids) for ids, _ in forgotten.values()]
         elif table in forgotten:
@@ -265,11 +289,33 @@ def _is_one_of(column: str, ids: Collection[str]) -> str:
     return f"{column} in ({', '.join(literal(one) for one in sorted(ids))})"
 
 
-def _change_of(file: str, area: LandingArea, table_name: str, forgotten: Forgotten, mentions: Mentions) -> Change:
+def _has_hashed(column: str, hashes: Collection[str]) -> str:
+    texts = f"regexp_extract_all({column}, {literal(_JSON_TEXT)}, 1)"
+    known = f"[{', '.join(map(literal, sorted(hashes)))}]"
+    return f"list_has_any(list_transform({texts}, lambda text: sha256(lower(text))), {known})"
+
+
+def _without_hashed(payload: str, hashes: Collection[str]) -> str:
+    def replaced(found: re.Match[str]) -> str:
+        return f'"{FORGOTTEN}"' if hash_of(found[1]) in hashes else found[0]
+
+    return re.sub(_JSON_TEXT, replaced, payload) if hashes else payload
+
+
+def _change_of(
+    file: str,
+    area: LandingArea,
+    table_name: str,
+    forgotten: Forgotten,
+    mentions: Mentions,
+    hashes: Collection[str],
+) -> Change:
     with area.reading(file) as stream:
         table = pq.read_table(stream)
     before = {name: table[name].to_pylist() for name in _TEXTS if name in table.column_names}
-    after = {name: [mentions.erased(text) for text in values] for name, values in before.items()}
+    after = {
+        name: [_without_hashed(mentions.erased(text), hashes) for text in values] for name, values in before.items()
+    }
     if table_name == QUARANTINE_TABLE:
         for row in _quarantined(table, forgotten):
             after["payload"][row], after["reason"][row] = NOTHING_LEFT, FORGOTTEN

@@ -17,7 +17,7 @@ import orjson
 
 from kpimart.clock import Clock
 from kpimart.errors import SettingsError, StorageFailed
-from kpimart.extract.forgetting import erase_from_package, forgotten_records
+from kpimart.extract.forgetting import erase_from_package, forgotten_records, forgotten_texts
 from kpimart.extract.packages import (
     LISTING_TABLE,
     OBJECT_TABLE,
@@ -247,8 +247,9 @@ def _land_package(
 ) -> LandedBatch:
     try:
         forgotten = forgotten_records(connection, settings, package.source)
-        if forgotten:
-            erase_from_package(package, forgotten, Mentions())
+        hashes = forgotten_texts(connection)
+        if forgotten or hashes:
+            erase_from_package(package, forgotten, Mentions(), hashes)
         reads, fetched_at = _account_of(connection, package)
         batch = _new_batch(connection, package.source, package.batch_id, fetched_at, clock)
         _quarantine(connection, batch, package)

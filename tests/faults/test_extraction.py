@@ -5,7 +5,11 @@ those of a reading without faults: for a company that stands still, row by row; 
 final versions and in all the history that the CRM itself tells.
 """
 
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from kpimart.clock import utc_now
 from kpimart.demo.nights import reading
@@ -26,7 +31,7 @@ from kpimart.extract.landing import judge, land, pending_batches
 from kpimart.extract.packages import fetch
 from kpimart.settings import Settings
 from kpimart.warehouse import open_warehouse
-from sampling import IS_FULL
+from sampling import IS_FULL, sample
 
 CRMS = ("hubspot", "bitrix24", "amocrm")
 UNTIL, OPENED_ON = date(2026, 10, 16), date(2026, 9, 28)
@@ -34,6 +39,7 @@ UNTIL, OPENED_ON = date(2026, 10, 16), date(2026, 9, 28)
 # The server sleeps longer than the client waits, and a client of these tests is in a hurry.
 PATIENCE = {"attempts": 5, "timeout_seconds": 1, "backoff_seconds": 0.001, "longest_wait_seconds": 0.02}
 TIMEOUT = 1.3
+SECONDS = 120
 
 Row = tuple[Any, ...]
 
@@ -48,8 +54,8 @@ class Reader:
 
     @property
     def settings(self) -> Settings:
-        chosen = Settings(home=self.home, sources=(self.crm,), http=PATIENCE, time_zone="Europe/Berlin")  # type: ignore[arg-type]
-        return reading(chosen, self.url)
+        hurried = {self.crm: {"requests_per_second": 10_000}}
+        return reading(Settings(home=self.home, sources=(self.crm,), http=PATIENCE, **hurried), self.url)  # type: ignore[arg-type]
 
     def fetch(self) -> None:
         fetch(self.settings, self.crm, folder=None, clock=utc_now)
@@ -131,7 +137,7 @@ def schedules(kinds: list[str]) -> st.SearchStrategy[list[Fault]]:
 
 
 EXAMPLES = settings(
-    max_examples=100 if IS_FULL else 6,
+    max_examples=100 if IS_FULL else 4,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -177,3 +183,56 @@ def test_of_a_company_that_lives_on_raw_ends_at_what_the_crm_says_in_the_end(
         read, there = reader.latest(), fresh.latest()
     live = {name: [row for row in rows if not row[1]] for name, rows in read.items()}
     assert live == {name: [row for row in rows if not row[1]] for name, rows in there.items()}
+
+
+# Killed
+
+
+# Packages end so soon that some are complete when the process is killed.
+EXTRACT = """
+from kpimart.cli import main
+from kpimart.extract import packages, reading
+packages.PACKAGE_RECORDS = reading.BATCH_RECORDS = 200
+main()
+"""
+
+
+def killed_at(request: int, reader: Reader, served: Served) -> None:
+    """`kpimart extract` in a process of its own, killed when the CRM gets its request of that number."""
+    before = served.faults.requests[reader.crm]
+    own = getattr(reader.settings, reader.crm)
+    secrets = {name: value.get_secret_value() for name, value in own if isinstance(value, SecretStr)}
+    variables = {"url": getattr(own, "url", None), "requests_per_second": "10000", **secrets}
+    prefix = f"KPIMART_{reader.crm.upper()}__"
+    extract = subprocess.Popen(
+        [sys.executable, "-c", EXTRACT, "extract"],
+        env={
+            **os.environ,
+            "KPIMART_HOME": str(reader.home),
+            "KPIMART_SOURCES": f'["{reader.crm}"]',
+            **{f"{prefix}{name.upper()}": value for name, value in variables.items() if value},
+        },
+        cwd=reader.home,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + SECONDS
+    while extract.poll() is None and served.faults.requests[reader.crm] - before <= request:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    extract.kill()
+    extract.wait()
+
+
+def test_killed_anywhere_the_next_runs_leave_what_one_run_would_have(
+    undisturbed: tuple[str, int, Any], tmp_path: Path
+) -> None:
+    crm, requests, expected = undisturbed
+    with company() as (served, url):
+        reader = Reader(crm, tmp_path / "home", url)
+        reader.home.mkdir()
+        for moment in sample([0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.2], 2):
+            killed_at(round(moment * requests), reader, served)
+        reader.fetch()
+        reader.land()
+        assert reader.rows() == expected
