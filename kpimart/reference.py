@@ -505,7 +505,7 @@ def sources_page() -> str:
         "Sources",
         "the modules of `kpimart/extract/`",
         "What is read of each CRM that has an API, and what is kept of it: nothing else reaches the landing area, raw, "
-        "or a log. A path without further parts is kept whole. Personal data are kept with `personal_data = true` only. "
+        "or a log. What lies under a path is kept whole. Personal data are kept with `personal_data = true` only. "
         "A field that staging needs stops the run when it vanishes or changes its type; any other change of a field is "
         "recorded in `ops.schema_change`.",
         [_source_section(name) for name in API_SOURCES],

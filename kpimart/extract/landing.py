@@ -26,6 +26,7 @@ from kpimart.extract.packages import (
     Package,
     complete_packages,
     landing_area,
+    object_names,
 )
 from kpimart.extract.records import Extent, ObjectRead, Record, batch_of
 from kpimart.mentions import Mentions
@@ -274,8 +275,10 @@ def _land_package(
 def _account_of(connection: duckdb.DuckDBPyConnection, package: Package) -> tuple[list[ObjectRead], datetime]:
     """What was read of each object, and when."""
     columns = "object, extent, rows_read, rows_quarantined, can_tell_vanished, cursor, fetched_at"
+    # Objects are read at the same time; they are told of in the order in which the source names them.
     rows = connection.execute(
-        f"select {columns} from read_parquet($files)", {"files": package.files(OBJECT_TABLE)}
+        f"select {columns} from read_parquet($files) order by list_position($names, object)",
+        {"files": package.files(OBJECT_TABLE), "names": list(object_names(package.source))},
     ).fetchall()
     return [ObjectRead(*row[:6]) for row in rows], rows[0][6].astimezone(UTC)
 

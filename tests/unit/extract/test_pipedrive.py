@@ -287,7 +287,11 @@ def test_the_burst_limit_is_never_met(night: Night, crm: Pipedrive) -> None:
     assert len(crm.requests) == 2 + 24  # each once, none again
 
 
-@pytest.mark.parametrize("refusal", [too_many, lambda: JSONResponse({}, 503), lambda: Response("<html>")], ids=str)
+@pytest.mark.parametrize(
+    "refusal",
+    [too_many, lambda: JSONResponse({}, 503), lambda: Response("<html>")],
+    ids=["too many", "unavailable", "no JSON"],
+)
 def test_a_refused_request_is_made_again(night: Night, many_deals: Pipedrive, refusal: Any) -> None:
     many_deals.refusals.extend([refusal, refusal])
     assert len(night.fetch("deals").payloads) == 1201
