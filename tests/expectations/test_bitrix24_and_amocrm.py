@@ -1,11 +1,9 @@
 """What is asked of Bitrix24's and amoCRM's tables beyond every object: each finds its fault, and only that."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import duckdb
-import orjson
 import pytest
+from judged import found
 
 from kpimart.paths import EXPECTATIONS
 from kpimart.quality.suites import read_suite
@@ -67,39 +65,14 @@ FAULTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        yield connection
-
-
-def found(connection: duckdb.DuckDBPyConnection, table: str, payload: dict[str, Any]) -> set[str]:
-    """What the suite finds in a batch of ten such records."""
-    suite = read_suite(EXPECTATIONS / "raw" / f"{table}.json")
-    connection.execute(
-        """
-        create or replace table batch as
-        select cast(i as varchar) as id, 'b' as batch_id, false as is_deleted, now() as landed_at, $payload as payload
-        from range(10) as numbers (i)
-        """,
-        {"payload": orjson.dumps(payload).decode()},
-    )
-    queries = {each["description"]: each["kwargs"]["unexpected_rows_query"] for each in suite.expectations}
-    return {told for told, query in queries.items() if connection.execute(query.format(batch="batch")).fetchall()}
-
-
 @pytest.mark.parametrize(("table", "payload"), RIGHT)
-def test_nothing_is_wrong_with_records_as_they_should_be(
-    connection: duckdb.DuckDBPyConnection, table: str, payload: dict[str, Any]
-) -> None:
-    assert found(connection, table, payload) == set()
+def test_nothing_is_wrong_with_records_as_they_should_be(table: str, payload: dict[str, Any]) -> None:
+    assert found(table, payload) == set()
 
 
 @pytest.mark.parametrize(("table", "expectation", "payload"), FAULTS, ids=[fault[1] for fault in FAULTS])
-def test_an_expectation_finds_the_fault_it_is_there_for(
-    connection: duckdb.DuckDBPyConnection, table: str, expectation: str, payload: dict[str, Any]
-) -> None:
-    assert found(connection, table, payload) == {expectation}
+def test_an_expectation_finds_the_fault_it_is_there_for(table: str, expectation: str, payload: dict[str, Any]) -> None:
+    assert found(table, payload) == {expectation}
 
 
 def test_every_expectation_has_a_fault() -> None:

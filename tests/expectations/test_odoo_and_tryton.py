@@ -1,11 +1,9 @@
 """What is asked of Odoo's and Tryton's tables beyond every object: each expectation finds its fault, and only that."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import duckdb
-import orjson
 import pytest
+from judged import found
 
 from kpimart.paths import EXPECTATIONS
 from kpimart.quality.suites import read_suite
@@ -41,37 +39,14 @@ FAULTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        yield connection
-
-
-def found(connection: duckdb.DuckDBPyConnection, name: str, payload: dict[str, Any]) -> set[str]:
-    """What the suite finds in a batch of ten such records."""
-    suite = read_suite(EXPECTATIONS / "raw" / f"{name}.json")
-    connection.execute(
-        """
-        create or replace table batch as
-        select cast(i as varchar) as id, 'b' as batch_id, false as is_deleted, now() as landed_at, $payload as payload
-        from range(10) as numbers (i)
-        """,
-        {"payload": orjson.dumps(payload).decode()},
-    )
-    queries = {each["description"]: each["kwargs"]["unexpected_rows_query"] for each in suite.expectations}
-    return {told for told, query in queries.items() if connection.execute(query.format(batch="batch")).fetchall()}
-
-
 @pytest.mark.parametrize("name", RIGHT)
-def test_nothing_is_wrong_with_records_as_they_should_be(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    assert found(connection, name, RIGHT[name]) == set()
+def test_nothing_is_wrong_with_records_as_they_should_be(name: str) -> None:
+    assert found(name, RIGHT[name]) == set()
 
 
 @pytest.mark.parametrize(("name", "expectation", "payload"), FAULTS, ids=[fault[1] for fault in FAULTS])
-def test_an_expectation_finds_the_fault_it_is_there_for(
-    connection: duckdb.DuckDBPyConnection, name: str, expectation: str, payload: dict[str, Any]
-) -> None:
-    assert found(connection, name, payload) == {expectation}
+def test_an_expectation_finds_the_fault_it_is_there_for(name: str, expectation: str, payload: dict[str, Any]) -> None:
+    assert found(name, payload) == {expectation}
 
 
 def test_every_expectation_has_a_fault() -> None:

@@ -1,11 +1,9 @@
 """What is asked of Salesforce's and Pipedrive's tables beyond every object: each expectation finds only its fault."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import duckdb
-import orjson
 import pytest
+from judged import found
 
 from kpimart.paths import EXPECTATIONS
 from kpimart.quality.suites import read_suite
@@ -58,37 +56,14 @@ FAULTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        yield connection
-
-
-def found(connection: duckdb.DuckDBPyConnection, name: str, payload: dict[str, Any]) -> set[str]:
-    """What the suite finds in a batch of ten such records."""
-    connection.execute(
-        """
-        create or replace table batch as
-        select cast(i as varchar) as id, 'b' as batch_id, false as is_deleted, $payload as payload
-        from range(10) as numbers (i)
-        """,
-        {"payload": orjson.dumps(payload).decode()},
-    )
-    suite = read_suite(EXPECTATIONS / "raw" / f"{name}.json")
-    queries = {each["description"]: each["kwargs"]["unexpected_rows_query"] for each in suite.expectations}
-    return {told for told, query in queries.items() if connection.execute(query.format(batch="batch")).fetchall()}
-
-
 @pytest.mark.parametrize("name", RIGHT)
-def test_nothing_is_wrong_with_records_as_they_should_be(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    assert found(connection, name, RIGHT[name]) == set()
+def test_nothing_is_wrong_with_records_as_they_should_be(name: str) -> None:
+    assert found(name, RIGHT[name]) == set()
 
 
 @pytest.mark.parametrize(("name", "expectation", "fault"), FAULTS, ids=[f"{fault[0]}-{fault[1]}" for fault in FAULTS])
-def test_an_expectation_finds_the_fault_it_is_there_for(
-    connection: duckdb.DuckDBPyConnection, name: str, expectation: str, fault: dict[str, Any]
-) -> None:
-    assert found(connection, name, {**RIGHT[name], **fault}) == {expectation}
+def test_an_expectation_finds_the_fault_it_is_there_for(name: str, expectation: str, fault: dict[str, Any]) -> None:
+    assert found(name, {**RIGHT[name], **fault}) == {expectation}
 
 
 def test_every_expectation_has_a_fault() -> None:
