@@ -27,13 +27,13 @@ $(STAMP): pyproject.toml uv.lock
 	@touch "$@"
 
 run: setup ## Run the main job on the embedded demo, read over HTTP, for three nights
-	$(BIN)/kpimart demo run --config examples/demo_hubspot/kpimart.toml
+	$(BIN)/kpimart demo run --config examples/demo_bitrix24/kpimart.toml
 
 test: setup ## Run the tests, long ones on seeded samples
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-full: setup ## Run the tests at full count
-	TEST_FULL=1 $(BIN)/pytest
+	TEST_FULL=1 $(BIN)/pytest -n auto --dist loadfile
 
 lint: lint-python lint-types lint-sql lint-yaml ## Check style, types, SQL and YAML, as pre-commit does
 

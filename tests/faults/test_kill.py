@@ -26,7 +26,7 @@ from sampling import sample
 
 # What a run says it does, and for how long it goes on doing that before it is killed, at most (s).
 MOMENTS = {
-    "fetching departments": 0.3,
+    "fetching files:": 0.3,
     "raw gate": 0.5,
     "building stg_": 0.5,
     "building fct_": 1.5,

@@ -164,7 +164,10 @@ def test_an_expectation_that_fails_and_one_that_errors_close_the_gate_and_are_to
         (("run", "--as-off", "2026-01-01"), "No such option: --as-off"),
         (("run", "--as-of", "1.4.2026"), "--as-of '1.4.2026': give a date or a time in ISO 8601"),
         (("run", "--config", "other.toml"), "other.toml: there is no such file; give the path of a kpimart.toml"),
-        (("extract", "--source", "hubspto"), "there is no source 'hubspto'; known are files"),
+        (
+            ("extract", "--source", "hubspto"),
+            "there is no source 'hubspto'; known are amocrm, bitrix24, files, ",
+        ),
         (("publish", "20200101T000000Z"), "there is no build 20200101T000000Z"),
         (("rollback", "20200101T000000Z"), "there is no release 20200101T000000Z"),
         (("kpi", "--kpi", "won_amuont"), "won_amuont"),

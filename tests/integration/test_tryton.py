@@ -82,7 +82,8 @@ def nights(company: Tryton, tmp_path_factory: pytest.TempPathFactory) -> Nights:
     for name in names[1:]:
         company.move(numbers[name], "opportunity")
     company.move(numbers["taken up again"], "lost")
-    company.move(numbers["deleted"], "cancel")
+    with seconds_later():
+        company.move(numbers["deleted"], "cancel")
     first = one_night(company, home)
     with seconds_later():
         company.change(numbers["won"], employee=bob)

@@ -96,11 +96,10 @@ stood as (
     select
         id,
         told_by,
-        changed_at,
         {% for name in with_history %}
-        last_value({{ name }} ignore nulls) over (partition by id order by changed_at)
-        as {{ name }}_then{{ ',' if not loop.last }}
+        last_value({{ name }} ignore nulls) over (partition by id order by changed_at) as {{ name }}_then,
         {% endfor %}
+        changed_at
     from changes
 
 ),
