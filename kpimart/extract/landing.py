@@ -338,10 +338,10 @@ _NO_ROWS = """(
     where false
 )"""
 
+# The order in which rows arrive is that of their row ids: numbering them would take half the time.
 _ARRIVING = """
 create or replace temp table arriving as
 select
-    row_number() over () as arrival,
     id,
     updated_at,
     is_deleted,
@@ -378,10 +378,10 @@ where arriving.id = latest.id
         (latest.is_deleted and latest.updated_at >= latest.extracted_at and arriving.updated_at <= latest.updated_at)
         or (arriving.updated_at is null and latest.updated_at is not null)
     )
-    and arriving.arrival in (
-        select arrival
+    and arriving.rowid in (
+        select rowid
         from arriving
-        qualify row_number() over (partition by id order by updated_at desc nulls last, arrival desc) = 1
+        qualify row_number() over (partition by id order by updated_at desc nulls last, rowid desc) = 1
     )
 """
 
@@ -408,7 +408,7 @@ in_order as (
     from (
         select null as arrival, id, updated_at, payload_hash, landed_at from met_before
         union all
-        select arrival, id, updated_at, payload_hash, null as landed_at from arriving
+        select rowid as arrival, id, updated_at, payload_hash, null as landed_at from arriving
     )
 
 ),
@@ -418,7 +418,8 @@ new_versions as (
 
     select arriving.*
     from arriving
-    join in_order using (arrival)
+    join in_order
+        on arriving.rowid = in_order.arrival
     anti join met_before
         on arriving.id = met_before.id
         and arriving.updated_at = met_before.updated_at
@@ -475,7 +476,8 @@ def _store(
     connection.execute(_KNOWN.format(table=table))
     connection.execute(_LATEST)
     known_before = _count(connection, "select count(*) from latest where not is_deleted")
-    if read.extent == "full" or read.cursor is not None:
+    is_first = _count(connection, "select count(*) from latest") == 0
+    if (read.extent == "full" or read.cursor is not None) and not is_first:
         connection.execute(_DATE_WHAT_IS_BACK)
     stored = _changes(connection, _STORE_NEW_VERSIONS.format(table=table), moment_and_id)
     tombstone = {**moment_and_id, "fetched_at": batch.fetched_at, "object": read.object_name}
