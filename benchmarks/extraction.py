@@ -6,7 +6,7 @@ Over HTTP: the demo company, served by a process of its own without limits. The 
 after the other, with httpx, and parses them with orjson; it keeps nothing. `kpimart` reads them, keeps what its
 allow-list names, and writes complete load packages. A night is read after one day in the life of the company.
 
-From ready pages: Arrow tables of 1,000 records go through dlt into a load package, and the package into raw. The peak
+From ready pages: Arrow tables of 1,000 records go through dlt into load packages, and the packages into raw. The peak
 of memory is that of a process that does it, for a quarter of the records and for all of them.
 """
 
@@ -173,13 +173,18 @@ class _Ready:
         self.is_done = False
         self.failure = None
         self._records = records
+        self._given = 0
 
-    def take(self, extracted_at: datetime, _: Callable[[], bool]) -> Iterator[Batch | ObjectRead]:
+    def take(self, extracted_at: datetime, is_enough: Callable[[], bool]) -> Iterator[Batch | ObjectRead]:
         changed = datetime(2026, 10, 1, tzinfo=UTC)
-        for start in range(0, self._records, PAGE_RECORDS):
-            yield batch_of("deals", [record(start + place, changed) for place in range(PAGE_RECORDS)], [], extracted_at)
-        yield ObjectRead("deals", "delta", self._records, 0, can_tell_vanished=False, cursor="{}", fields="{}")
-        self.is_done = True
+        began = self._given
+        while self._given < self._records and not is_enough():
+            page = [record(self._given + place, changed) for place in range(PAGE_RECORDS)]
+            self._given += PAGE_RECORDS
+            yield batch_of("deals", page, [], extracted_at)
+        self.is_done = self._given >= self._records
+        read = self._given - began
+        yield ObjectRead("deals", "delta", read, 0, can_tell_vanished=False, cursor="{}", fields="{}")
 
 
 def record(number: int, changed: datetime) -> Record:
@@ -198,20 +203,30 @@ def from_ready_pages(records: int) -> dict[str, float]:
         settings = Settings(home=Path(folder), sources=("hubspot",))
         packages.SOURCES["hubspot"] = lambda *_: contextlib.nullcontext([_Ready(records)])
         writing = timed(lambda: packages.fetch(settings, "hubspot", folder=None, clock=utc_now))
+        fetch_peak = peak()
         with open_warehouse(settings.home) as connection:
             landing_took = timed(lambda: land(connection, settings, clock=utc_now))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"fetch": records / (writing - making), "land": records / landing_took, "peak": peak}
+    return {
+        "fetch": records / (writing - making),
+        "fetch peak": fetch_peak,
+        "land": records / landing_took,
+        "land peak": peak(),
+    }
+
+
+def peak() -> float:
+    """The most memory that this process has had so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def ready_pages(records: int) -> None:
     quarter, whole = (child(count) for count in (records // 4, records))
     for step in ("fetch", "land"):
-        print(f"{step} {records:,} ready records: {whole[step]:,.0f} records/s (aim ≥ {AIMS[step]:,})")
-    print(
-        f"peak of memory: {quarter['peak']:,.0f} MiB for {records // 4:,} records, {whole['peak']:,.0f} MiB for "
-        f"{records:,} (× {whole['peak'] / quarter['peak']:.2f} for × 4)"
-    )
+        few, many = quarter[f"{step} peak"], whole[f"{step} peak"]
+        print(
+            f"{step} {records:,} ready records: {whole[step]:,.0f} records/s (aim ≥ {AIMS[step]:,}); peak of memory "
+            f"{many:,.0f} MiB, {many / few:.2f} × that of a quarter of them"
+        )
 
 
 def child(records: int) -> dict[str, float]:

@@ -41,7 +41,10 @@ Verdict = Literal["accepted", "held"]
 
 @dataclass(frozen=True)
 class LandedObject:
-    """What became of one object of a batch. `versions_stored` includes the tombstones of vanished records."""
+    """What became of one object of a batch. `versions_stored` includes the tombstones of vanished records.
+
+    rows_known_before: how many of the live records that it tells of, all where it tells what is missing, were known.
+    """
 
     object_name: str
     extent: Extent
@@ -362,8 +365,11 @@ _LATEST = """
 create or replace temp table latest as
 select id, updated_at, is_deleted, payload, extracted_at
 from known
+{which}
 qualify row_number() over (partition by id order by updated_at desc nulls last, landed_at desc) = 1
 """
+
+_OF_WHAT_ARRIVES = "where id in (select id from arriving)"
 
 # A source that is read live, or exported in full, shows its records as they are. One that had vanished and is back with
 # its old updated_at would stay behind its tombstone, and one that lost its updated_at behind the dated versions, so it
@@ -474,7 +480,9 @@ def _store(
     moment_and_id = {"landed_at": batch.landed_at, "batch_id": batch.batch_id}
     connection.execute(f"create table if not exists {table} ({RAW_COLUMNS})")
     connection.execute(_KNOWN.format(table=table))
-    connection.execute(_LATEST)
+    # Where nobody tells what is not there, what is known of all the other records need not be looked at.
+    tells_absence = read.can_tell_vanished or is_listed
+    connection.execute(_LATEST.format(which="" if tells_absence else _OF_WHAT_ARRIVES))
     known_before = _count(connection, "select count(*) from latest where not is_deleted")
     is_first = _count(connection, "select count(*) from latest") == 0
     if (read.extent == "full" or read.cursor is not None) and not is_first:
@@ -486,7 +494,7 @@ def _store(
         vanished += _changes(connection, _STORE_TOMBSTONES.format(table=table, is_missing=_NOT_ARRIVING), tombstone)
     if is_listed:
         # A record may have been read and then deleted before the ids were listed.
-        connection.execute(_LATEST)
+        connection.execute(_LATEST.format(which=""))
         vanished += _changes(connection, _STORE_TOMBSTONES.format(table=table, is_missing=_NOT_LISTED), tombstone)
     return LandedObject(
         object_name=read.object_name,
