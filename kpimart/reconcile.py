@@ -30,11 +30,11 @@ from kpimart.extract.packages import (
     OBJECT_TABLE,
     QUARANTINE_TABLE,
     SOURCES,
+    LastKnown,
     Package,
     api_source,
     complete_packages,
     landing_area,
-    last_known,
 )
 from kpimart.extract.progress import FetchProgress
 from kpimart.extract.reading import ApiReading
@@ -182,7 +182,7 @@ def _known(settings: Settings, crm: ApiSource[Any]) -> Mapping[str, Known]:
         rows = connection.execute("select batch_id from ops.batch_verdict where verdict = 'accepted'").fetchall()
     accepted = {batch_id for (batch_id,) in rows}
     others = {package.batch_id for package in complete_packages(settings)} - accepted
-    return last_known(landing_area(settings), crm.name, others)
+    return LastKnown(landing_area(settings), crm.name, others)
 
 
 def _read_changes(

@@ -160,7 +160,7 @@ def fetch(
     if "%" in str(home):
         # dlt takes the path of its working folder for a pattern to fill in.
         raise SettingsError(f"home: expected a path without '%', found {home}; choose another with KPIMART_HOME")
-    known = last_known(area, source, held)
+    known = LastKnown(area, source, held)
     fetched_at = clock()
     with (
         SOURCES[source](settings, folder, fetched_at, known, progress) as readings,
@@ -191,21 +191,45 @@ def _write_packages(
     return FetchReport(source, tuple(batch_ids), fetched_at, tuple(objects))
 
 
-def last_known(area: LandingArea, source: str, held: Collection[str]) -> dict[str, Known]:
-    """What the last complete packages of a source that were not held say of each object, by its name."""
-    found: dict[str, Known] = {}
-    names = set(object_names(source))
+class LastKnown(Mapping[str, Known]):
+    """What the last complete packages of a source that were not held say of each object, by its name.
+
+    The newest package tells of most objects, so packages are looked into only until the object asked for is found.
+    """
+
+    def __init__(self, area: LandingArea, source: str, held: Collection[str]) -> None:
+        self._found: dict[str, Known] = {}
+        packages = [package for package in _packages_of(area, source) if package.batch_id not in held]
+        self._accounts = (_account_in(package) for package in reversed(packages) if package.is_complete())
+
+    def __getitem__(self, name: str) -> Known:
+        while name not in self._found and self._look_further():
+            pass
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        while self._look_further():
+            pass
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def _look_further(self) -> bool:
+        """Look into one more package; False if there is none."""
+        account = next(self._accounts, None)
+        for name, known in (account or {}).items():
+            self._found.setdefault(name, known)
+        return account is not None
+
+
+def _account_in(package: Package) -> dict[str, Known]:
     with open_memory() as connection:
-        area.make_known_to(connection)
-        for package in reversed(_packages_of(area, source)):
-            if found.keys() >= names:
-                break
-            if package.batch_id not in held and package.is_complete():
-                for name, cursor, fields in connection.execute(
-                    "select object, cursor, fields from read_parquet($files)", {"files": package.files(OBJECT_TABLE)}
-                ).fetchall():
-                    found.setdefault(name, Known(cursor, fields))
-    return found
+        package.area.make_known_to(connection)
+        rows = connection.execute(
+            "select object, cursor, fields from read_parquet($files)", {"files": package.files(OBJECT_TABLE)}
+        ).fetchall()
+    return {name: Known(cursor, fields) for name, cursor, fields in rows}
 
 
 def complete_packages(settings: Settings, *, taken: Collection[str] = ()) -> list[Package]:

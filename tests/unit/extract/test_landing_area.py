@@ -12,7 +12,7 @@ from moto.server import ThreadedMotoServer
 from kpimart.doctor import Check, examine
 from kpimart.errors import SettingsError, StorageFailed
 from kpimart.extract.landing_area import LandingArea
-from kpimart.extract.packages import complete_packages, landing_area, last_known, remove_incomplete
+from kpimart.extract.packages import LastKnown, complete_packages, landing_area, remove_incomplete
 
 GOOD = "D1,Ann,Won,2026-01-05,2026-02-01,1054"
 
@@ -53,7 +53,7 @@ def test_what_is_fetched_into_it_is_landed_from_it(crm: Any, place: str) -> None
     assert [batch.objects[0].versions_stored for batch in (first, second)] == [1, 2]
     assert crm.latest()["D1"]["amount"] == "1055"
     assert crm.query("select count(*) from ops.quarantine") == [(1,)]
-    assert last_known(landing_area(crm.settings), "files", held=()).keys() == {"deals"}
+    assert LastKnown(landing_area(crm.settings), "files", held=()).keys() == {"deals"}
     assert not (crm.home / "landing" / "files").exists()
 
 

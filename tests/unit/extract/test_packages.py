@@ -44,6 +44,15 @@ def test_a_fetch_that_fails_midway_leaves_no_package_and_the_next_one_works(crm:
     assert len(complete_packages(crm.settings)) == 1
 
 
+def test_a_source_that_is_read_whole_looks_into_no_earlier_package(crm: Any) -> None:
+    crm.write(GOOD)
+    crm.fetch()
+    (account,) = crm.home.glob("landing/files/package_object/*.parquet")
+    account.write_bytes(b"no Parquet")
+    crm.fetch()
+    assert len(complete_packages(crm.settings)) == 2
+
+
 def test_a_marker_that_was_cut_off_makes_no_package(crm: Any) -> None:
     crm.write(GOOD)
     crm.fetch()
