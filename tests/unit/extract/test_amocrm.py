@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from demo_crm import DemoCrm
 
 from kpimart.demo.server.amocrm import (
     ACCESS_TOKEN,
@@ -24,13 +24,13 @@ from kpimart.demo.server.amocrm import (
 )
 from kpimart.demo.server.amocrm_records import EXPECTED_CLOSE_FIELD, Records, users
 from kpimart.demo.server.app import serve
-from kpimart.demo.server.faults import Fault, Kind
+from kpimart.demo.server.faults import Kind
 from kpimart.demo.server.served import Served
 from kpimart.demo.server.table import Table
 from kpimart.demo.server.world import World, person_of
 from kpimart.errors import AccessRefused, SettingsError, SourceUnreachable
 from kpimart.extract import amocrm
-from kpimart.extract.amocrm import CALLS, EVENTS, NOTES, RATES, SOURCE, Account, connect
+from kpimart.extract.amocrm import CALLS, EVENTS, NOTES, RATES, SOURCE, connect
 from kpimart.extract.http import Http
 from kpimart.extract.reading import keeper
 from kpimart.extract.source import Cursor, Json, Page
@@ -46,37 +46,13 @@ FirstLoad = Callable[[str], list[Page]]
 TYPES = {"events": EVENTS.types, "calls": CALLS.types, "notes": NOTES.types}
 
 
-@dataclass
-class AmoCrm:
+class AmoCrm(DemoCrm):
     """A small account, and how it is read."""
 
-    served: Served
-    url: str
+    source = SOURCE
 
-    @property
-    def world(self) -> World:
-        return self.served.world
-
-    @property
-    def requests(self) -> int:
-        return self.served.faults.requests["amocrm"]
-
-    def settings(self, *, home: Path | None = None, **own: Any) -> Settings:
-        access = {"url": f"{self.url}/amocrm", "token": TOKEN, "requests_per_second": 10_000}
-        http = {"backoff_seconds": 0, "attempts": 3}
-        return Settings(**({"home": home} if home else {}), http=http, amocrm={**access, **own})
-
-    @contextmanager
-    def account(self, **how: Any) -> Iterator[Account]:
-        with connect(self.settings(**how)) as account:
-            yield account
-
-    def pages(self, name: str, cursor: Cursor, **how: Any) -> list[Page]:
-        with self.account(**how) as account:
-            return list(OBJECT[name].read(account, cursor))
-
-    def go_wrong(self, kind: Kind, at: int, **how: Any) -> None:
-        self.served.faults.order("amocrm", [Fault(at=at, kind=kind, **how)])
+    def access(self) -> dict[str, Any]:
+        return {"url": f"{self.url}/amocrm", "token": TOKEN}
 
     def rows(self, name: str) -> list[Json]:
         """What the account has."""
@@ -237,7 +213,7 @@ def narrow_windows(account: AmoCrm, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("narrow_windows")
 @pytest.mark.parametrize("name", ["leads", "events"])
 def test_an_interrupted_first_load_goes_on_where_it_stood(account: AmoCrm, name: str) -> None:
-    with account.account() as client:
+    with account.client() as client:
         first = list(islice(OBJECT[name].read(client, {}), 14 if name == "events" else 2))
     rest = account.pages(name, json.loads(json.dumps(last_cursor(first))))
     assert ids(name, records(first)) | ids(name, records(rest)) == ids(name, account.rows(name))
@@ -430,5 +406,5 @@ def test_a_refresh_token_is_used_once_and_the_next_one_is_kept(busy_account: Amo
 
 
 def test_the_servers_clock_is_told(account: AmoCrm) -> None:
-    with account.account() as client:
+    with account.client() as client:
         assert SOURCE.server_time(client) == account.world.now

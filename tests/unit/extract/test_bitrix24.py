@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 import pytest
+from demo_crm import DemoCrm
 
 from kpimart.demo.server import bitrix24_lists
 from kpimart.demo.server import bitrix24_records as told
@@ -27,13 +28,13 @@ from kpimart.demo.server.bitrix24 import (
     REFRESH_TOKEN,
     WEBHOOK_TOKEN,
 )
-from kpimart.demo.server.faults import Fault, Kind
+from kpimart.demo.server.faults import Kind
 from kpimart.demo.server.nested import nested
 from kpimart.demo.server.served import Served
 from kpimart.demo.server.world import World, person_of
 from kpimart.errors import AccessRefused, BadSourceData, SettingsError, SourceUnreachable
 from kpimart.extract import bitrix24
-from kpimart.extract.bitrix24 import RATES, SOURCE, MethodTime, Portal, connect
+from kpimart.extract.bitrix24 import RATES, SOURCE, MethodTime, connect
 from kpimart.extract.http import Http
 from kpimart.extract.reading import keeper
 from kpimart.extract.source import Cursor, Json, Page
@@ -47,37 +48,16 @@ DIRECTORIES = ("users", "departments", "categories", "statuses")
 SPECS = Path(__file__).parents[4] / "shared" / "data" / "bitrix24_method_specs"
 
 
-@dataclass
-class Bitrix24:
+class Bitrix24(DemoCrm):
     """A small portal, and how it is read."""
 
-    served: Served
-    url: str
+    source = SOURCE
 
-    @property
-    def world(self) -> World:
-        return self.served.world
+    def access(self) -> dict[str, Any]:
+        return {"webhook": self.webhook(WEBHOOK_TOKEN)}
 
-    @property
-    def requests(self) -> int:
-        return self.served.faults.requests["bitrix24"]
-
-    def settings(self, *, token: str = WEBHOOK_TOKEN, home: Path | None = None, **own: Any) -> Settings:
-        access = {"webhook": f"{self.url}/bitrix24/rest/1/{token}/", "requests_per_second": 10_000}
-        http = {"backoff_seconds": 0, "attempts": 3}
-        return Settings(**({"home": home} if home else {}), http=http, bitrix24={**access, **own})
-
-    @contextmanager
-    def portal(self, **how: Any) -> Iterator[Portal]:
-        with connect(self.settings(**how)) as portal:
-            yield portal
-
-    def pages(self, name: str, cursor: Cursor, **how: Any) -> list[Page]:
-        with self.portal(**how) as portal:
-            return list(OBJECT[name].read(portal, cursor))
-
-    def go_wrong(self, kind: Kind, at: int, **how: Any) -> None:
-        self.served.faults.order("bitrix24", [Fault(at=at, kind=kind, **how)])
+    def webhook(self, token: str) -> str:
+        return f"{self.url}/bitrix24/rest/1/{token}/"
 
     def rows(self, name: str) -> list[Json]:
         """What the portal has."""
@@ -205,7 +185,7 @@ def test_what_is_left_of_a_first_load_is_told_by_the_newest_id(portal: Bitrix24)
     estimate = OBJECT["deals"].estimate
     assert estimate
     newest = max(row["id"] for row in portal.rows("deals"))
-    with portal.portal() as client:
+    with portal.client() as client:
         assert [estimate(client, {}), estimate(client, {"after": 700}), estimate(client, LONG_AGO)] == [
             newest,
             newest - 700,
@@ -218,7 +198,7 @@ def test_what_is_left_of_a_first_load_is_told_by_the_newest_id(portal: Bitrix24)
 
 @pytest.mark.usefixtures("three_pages_a_batch")
 def test_an_interrupted_first_load_goes_on_after_the_last_page(portal: Bitrix24) -> None:
-    with portal.portal() as client:
+    with portal.client() as client:
         first = list(islice(OBJECT["deals"].read(client, {}), 2))
     rest = portal.pages("deals", json.loads(json.dumps(last_cursor(first))))
     assert len(records(first)) == 2 * 3 * 50
@@ -241,7 +221,7 @@ def test_a_night_reads_what_changed_since_with_one_request_a_table(busy_portal: 
 
 @pytest.mark.usefixtures("three_pages_a_batch")
 def test_an_interrupted_night_goes_on_after_the_last_page(portal: Bitrix24) -> None:
-    with portal.portal() as client:
+    with portal.client() as client:
         first = list(islice(OBJECT["deals"].read(client, LONG_AGO), 2))
     rest = portal.pages("deals", last_cursor(first))
     assert ids("deals", [*records(first), *records(rest)]) == ids("deals", portal.rows("deals"))
@@ -384,18 +364,21 @@ def test_the_pace_never_fills_the_portals_bucket() -> None:
 def test_a_webhook_without_a_scope_is_told_which_method_needs_it(portal: Bitrix24) -> None:
     probe = OBJECT["users"].probe
     assert probe
-    with portal.portal(token=CRM_ONLY_TOKEN) as client, pytest.raises(AccessRefused, match="insufficient_scope"):
+    with (
+        portal.client(webhook=portal.webhook(CRM_ONLY_TOKEN)) as client,
+        pytest.raises(AccessRefused, match="insufficient_scope"),
+    ):
         probe(client)
 
 
 def test_a_wrong_webhook_is_refused_without_being_told(portal: Bitrix24) -> None:
     with pytest.raises(AccessRefused, match=r"bitrix24: POST batch: answered 401") as refused:
-        portal.pages("deals", {}, token="guessed-secret")
+        portal.pages("deals", {}, webhook=portal.webhook("guessed-secret"))
     assert "guessed-secret" not in str(refused.value)
 
 
 def test_a_call_that_the_portal_does_not_understand_is_told_in_its_words(portal: Bitrix24) -> None:
-    with portal.portal() as client, pytest.raises(BadSourceData, match=r"crm\.item\.list: NOT_FOUND \(SPA not found\)"):
+    with portal.client() as client, pytest.raises(BadSourceData, match=r"crm\.item\.list: NOT_FOUND \(SPA not found\)"):
         client.ask({"k": ("crm.item.list", {"entityTypeId": 999})}, required=["k"])
 
 
@@ -436,13 +419,13 @@ def test_totals_count_live_deals_and_leads_by_owner_and_month(portal: Bitrix24) 
             expected[name, str(row["assignedById"]), created.date().replace(day=1)] += 1
     totals = SOURCE.totals
     assert totals
-    with portal.portal() as client:
+    with portal.client() as client:
         counted = {(one.object, one.manager_id, one.month): one.count for one in totals(client, portal.settings())}
     assert counted == expected
 
 
 def test_the_portals_clock_is_told(portal: Bitrix24) -> None:
-    with portal.portal() as client:
+    with portal.client() as client:
         assert SOURCE.server_time(client) == portal.world.now
 
 
@@ -480,7 +463,7 @@ def traffic(quiet_portal: Bitrix24) -> Traffic:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Http, "post", noted)
-        with quiet_portal.portal() as client:
+        with quiet_portal.client() as client:
             for each in SOURCE.objects:
                 cursor = last_cursor(list(each.read(client, {})))
                 list(each.read(client, cursor))

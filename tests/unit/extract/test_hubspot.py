@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 
 import orjson
 import pytest
+from demo_crm import DemoCrm
 
 from kpimart.demo.server import hubspot_search
 from kpimart.demo.server.app import serve
-from kpimart.demo.server.faults import Fault, Kind
+from kpimart.demo.server.faults import Kind
 from kpimart.demo.server.hubspot import CLIENT_ID, CLIENT_SECRET, DEALS_ONLY_TOKEN, REFRESH_TOKEN, SCOPES, TOKEN
 from kpimart.demo.server.hubspot_records import FIRST_DEAL, Records, company_id, contact_id, owner_id
 from kpimart.demo.server.served import Served
@@ -27,7 +27,6 @@ from kpimart.extract.packages import fetch
 from kpimart.extract.reading import ApiReading, keeper
 from kpimart.extract.records import Batch, Known, silent
 from kpimart.extract.source import Cursor, Json, Page
-from kpimart.settings import Settings
 from kpimart.warehouse import open_warehouse
 
 OPENED_ON, UNTIL = date(2026, 4, 1), date(2026, 7, 1)
@@ -36,37 +35,13 @@ OBJECT = {each.name: each for each in OBJECTS}
 SEARCHED = ("deals", "companies", "contacts", "calls", "meetings", "emails", "tasks")
 
 
-@dataclass(frozen=True)
-class HubSpot:
+class HubSpot(DemoCrm):
     """A small account, and how it is read."""
 
-    served: Served
-    url: str
+    source = SOURCE
 
-    @property
-    def world(self) -> World:
-        return self.served.world
-
-    @property
-    def requests(self) -> int:
-        return self.served.faults.requests["hubspot"]
-
-    def settings(self, home: Path | None = None, **own: Any) -> Settings:
-        access = {"url": f"{self.url}/hubspot", "token": TOKEN, "requests_per_second": 10_000}
-        http = {"backoff_seconds": 0, "attempts": 3}
-        return Settings(**({"home": home} if home else {}), http=http, hubspot={**access, **own})
-
-    @contextmanager
-    def client(self, **own: Any) -> Iterator[Client]:
-        with connect(self.settings(**own)) as client:
-            yield client
-
-    def pages(self, name: str, cursor: Cursor, **own: Any) -> list[Page]:
-        with self.client(**own) as client:
-            return list(OBJECT[name].read(client, cursor))
-
-    def go_wrong(self, kind: Kind, at: int, **how: Any) -> None:
-        self.served.faults.order("hubspot", [Fault(at=at, kind=kind, **how)])
+    def access(self) -> dict[str, Any]:
+        return {"url": f"{self.url}/hubspot", "token": TOKEN}
 
     def live_ids(self, name: str) -> list[str]:
         return [str(row.id) for row in Records(self.world).rows(name)]
