@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
-from itertools import count, pairwise
+from itertools import chain, count, pairwise
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -506,10 +506,13 @@ def ids_left(table: Table, portal: Portal, cursor: Cursor) -> int | None:
     return max(0, int(newest) - int(cursor.get("after", 0))) if newest else 0
 
 
-def _one(table: Table, portal: Portal, order: Mapping[str, str], name: str) -> Any:
-    """A field of the first record in an order; None if there is no record."""
+def _one(
+    table: Table, portal: Portal, order: Mapping[str, str], name: str, conditions: Mapping[str, Any] | None = None
+) -> Any:
+    """A field of the first record in an order, of all or of those that meet conditions; None if there is none."""
     (key,) = portal.keys(1)
-    call = (table.method, {**table.params, "order": order, "select": [table.id, name], "start": -1})
+    asked = {"order": order, "filter": conditions or {}, "select": [table.id, name], "start": -1}
+    call = (table.method, {**table.params, **asked})
     rows = next(table.pages_in(portal.ask({key: call}, required=[key]), [key]))
     return rows[0].get(name) if rows else None
 
@@ -582,10 +585,7 @@ def may_read_directory(directory: Directory, portal: Portal) -> None:
 
 
 def totals(portal: Portal, _: Settings) -> Iterator[Total]:
-    """The portal's counts of deals and leads by owner and month (UTC) of creation; it gives no sums.
-
-    What no known user owns is counted without an owner.
-    """
+    """The portal's counts of deals and leads by owner and month (UTC) of creation; it gives no sums."""
     (users,) = read_directory(USERS, portal, {})
     owners = [str(user["ID"]) for user in users.records]
     for table in (DEALS, LEADS):
@@ -595,23 +595,31 @@ def totals(portal: Portal, _: Settings) -> Iterator[Total]:
             yield from _totals_of(table, portal, owners, months)
 
 
-def _totals_of(table: Table, portal: Portal, owners: Sequence[str], months: Sequence[date]) -> Iterator[Total]:
-    of_month = _counts(table, portal, {(month, ""): _created_in(month) for month in months})
-    busy = [month for (month, _), count in of_month.items() if count]
-    of_owner = _counts(
-        table,
-        portal,
-        {(month, owner): {**_created_in(month), "=assignedById": owner} for month in busy for owner in owners},
-    )
-    for month in busy:
-        owned = 0
-        for owner in owners:
-            count = of_owner[month, owner]
-            owned += count
-            if count:
-                yield Total(table.name, owner, month, count, None)
-        if of_month[month, ""] > owned:
-            yield Total(table.name, None, month, of_month[month, ""] - owned, None)
+def _totals_of(table: Table, portal: Portal, users: Sequence[str], months: Sequence[date]) -> Iterator[Total]:
+    of_month = _counts(table, portal, {month: _created_in(month) for month in months})
+    left = {month: number for month, number in of_month.items() if number}
+    # Whoever else owns something is looked for only where the users do not account for all.
+    for owners in chain([users], ([stranger] for stranger in _strangers(table, portal, users))):
+        wanted = {(month, of): {**_created_in(month), "=assignedById": of} for month in left for of in owners}
+        for (month, owner), number in _counts(table, portal, wanted).items():
+            left[month] -= number
+            if number:
+                yield Total(table.name, owner, month, number, None)
+        if max(left.values(), default=0) <= 0:
+            return
+    yield from (Total(table.name, None, month, number, None) for month, number in left.items() if number > 0)
+
+
+def _strangers(table: Table, portal: Portal, users: Sequence[str]) -> Iterator[str]:
+    """Those who own records and are not among the users whom the portal shows: it shows not everybody to everybody."""
+    known = list(users)
+    while True:
+        others = {">assignedById": 0, "!@assignedById": known}
+        owner = _one(table, portal, {"assignedById": "ASC"}, "assignedById", others)
+        if owner is None or str(owner) in known:
+            return
+        known.append(str(owner))
+        yield known[-1]
 
 
 def _created_in(month: date) -> dict[str, str]:

@@ -58,8 +58,10 @@ class CanonicalObject:
         return {column.name: column for column in self.columns}
 
     def id_columns(self, mapping: ObjectMapping) -> tuple[str, ...]:
-        """The canonical columns that identify a record."""
-        return ("id",) if "id" in mapping.columns else self.key
+        """The canonical columns that identify a record; of the key, an optional one may not be mapped."""
+        if "id" in mapping.columns:
+            return ("id",)
+        return tuple(name for name in self.key if self.by_name[name].required or name in mapping.columns)
 
 
 def _texts(*names: str) -> tuple[CanonicalColumn, ...]:
@@ -81,6 +83,7 @@ OBJECTS: dict[str, CanonicalObject] = {
                 _ID,
                 CanonicalColumn("stage", "stage", required=True),
                 *_texts("manager", "name", "account", "lead", "pipeline", "product", "source", "loss_reason"),
+                CanonicalColumn("merged_into"),
                 CanonicalColumn("currency"),
                 CanonicalColumn("amount", "amount"),
                 _CREATED,
@@ -153,6 +156,19 @@ OBJECTS: dict[str, CanonicalObject] = {
                 _UPDATED,
             ),
             key=("deal", "changed_at"),
+        ),
+        CanonicalObject(
+            "deal_splits",
+            (
+                _OPTIONAL_ID,
+                CanonicalColumn("deal", required=True),
+                CanonicalColumn("manager", required=True),
+                CanonicalColumn("share", "share", required=True),
+                CanonicalColumn("valid_from", "date"),
+                CanonicalColumn("is_overlay", "boolean"),
+                *_VERSION,
+            ),
+            key=("deal", "manager", "valid_from", "is_overlay"),
         ),
         CanonicalObject(
             "targets",

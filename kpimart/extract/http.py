@@ -5,13 +5,14 @@ as `http.attempts` lets it, with a growing pause or the one that the server name
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 import requests
@@ -99,6 +100,12 @@ class Session(requests.Session):
         # begins too early only reads some records twice.
         self.earliest = datetime.max.replace(tzinfo=UTC)
         self._settings = settings.http
+        self._retrying = Retrying(
+            stop=stop_after_attempt(settings.http.attempts),
+            wait=self._pause,
+            retry=retry_if_exception_type(_AskAgain),
+            reraise=True,
+        )
         self._retry_if = retry_if
         self._pause_of = pause_of
         rate = own.requests_per_second
@@ -117,14 +124,8 @@ class Session(requests.Session):
         Raises SourceUnreachable when the attempts are used up.
         """
         rate, check = kwargs.pop("rate", ""), kwargs.pop("check", _is_usable)
-        retrying = Retrying(
-            stop=stop_after_attempt(self._settings.attempts),
-            wait=self._pause,
-            retry=retry_if_exception_type(_AskAgain),
-            reraise=True,
-        )
         try:
-            return retrying(self._attempt, request, {**kwargs, "allow_redirects": False}, rate, check)
+            return self._retrying(self._attempt, request, {**kwargs, "allow_redirects": False}, rate, check)
         except _AskAgain as vain:
             raise SourceUnreachable(
                 f"{self.crm}: {self.place_of(request)}: {vain}, {self._settings.attempts} times; rerun when it is back"
@@ -243,9 +244,15 @@ def _pause_in(response: requests.Response, pause_of: Callable[[int, Any], float 
 def server_clock(response: requests.Response) -> datetime:
     """The moment at which the server answered, by its own clock; by ours if it does not tell."""
     try:
-        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+        return _moment(response.headers["Date"])
     except (KeyError, ValueError, TypeError):
         return datetime.now(UTC)
+
+
+@lru_cache(maxsize=8)
+def _moment(date: str) -> datetime:
+    """A header's date; many answers bear the same one."""
+    return parsedate_to_datetime(date).astimezone(UTC)
 
 
 class Http:
@@ -267,16 +274,11 @@ class Http:
         retry_if: Callable[[int, Any], bool] = _never,
         pause_of: Callable[[int, Any], float | None] = lambda _, __: None,
     ) -> None:
-        from kpimart.extract.packages import configure_dlt
-
-        configure_dlt()
-        # It takes a second to import, which only who reads an API has to wait for.
-        from dlt.sources.helpers.rest_client.client import RESTClient
-
         self.crm = crm
         self.session = Session(crm, settings, rates=rates, base_url=base_url, retry_if=retry_if, pause_of=pause_of)
         self.session.auth = auth
-        self._client = RESTClient(base_url, headers=dict(headers or {}), auth=auth, session=self.session)
+        self.session.headers.update(headers or {})
+        self._base_url = base_url.rstrip("/")
 
     def __enter__(self) -> "Http":
         return self
@@ -295,7 +297,7 @@ class Http:
         self, path: str, params: Mapping[str, Any] | None = None, *, rate: str = "", check: Check = _is_usable
     ) -> Answer:
         """Ask for a path. Raises SourceUnreachable, AccessRefused (401, 403), BadSourceData (NotThere for 404)."""
-        return self._answer(self._client.get(path, params=dict(params or {}), rate=rate, check=check))
+        return self._answer(self._prepared("GET", path, params), rate, check)
 
     def post(
         self,
@@ -307,21 +309,28 @@ class Http:
         check: Check = _is_usable,
     ) -> Answer:
         """Post JSON to a path; raises as `get` does."""
-        return self._answer(self._client.post(path, json=json, params=dict(params or {}), rate=rate, check=check))
+        return self._answer(self._prepared("POST", path, params, orjson.dumps(json)), rate, check)
 
-    def paginate(self, path: str, params: Mapping[str, Any], paginator: Any, *, rate: str = "") -> Iterator[Answer]:
-        """The answers to a path, page after page, by one of dlt's paginators; raises as `get` does."""
-        pages = self._client.paginate(
-            path, params=dict(params), paginator=paginator, data_selector="$", rate=rate, hooks={"response": []}
-        )
-        for page in pages:
-            yield self._answer(page.response)
+    def _prepared(
+        self, method: str, path: str, params: Mapping[str, Any] | None, body: bytes | None = None
+    ) -> requests.PreparedRequest:
+        """A request as `requests` prepares it, in a third of the time: what all have in common is made once."""
+        request = requests.PreparedRequest()
+        request.method = method
+        query = urlencode({name: value for name, value in (params or {}).items() if value is not None}, doseq=True)
+        request.url = f"{self._base_url}/{path.lstrip('/')}{f'?{query}' if query else ''}"
+        request.headers = requests.structures.CaseInsensitiveDict(self.session.headers)
+        if body is not None:
+            request.body = body
+            request.headers.update({"Content-Type": "application/json", "Content-Length": str(len(body))})
+        request.prepare_cookies(self.session.cookies)
+        return self.session.auth(request) if callable(self.session.auth) else request
 
-    def _answer(self, response: requests.Response) -> Answer:
-        status = response.status_code
+    def _answer(self, request: requests.PreparedRequest, rate: str, check: Check) -> Answer:
+        response = self.session.send(request, rate=rate, check=check)
         if not response.ok or response.is_redirect:
             raise self._refusal(response)
-        return Answer(status, parsed_json(response), server_clock(response), response.headers)
+        return Answer(response.status_code, parsed_json(response), server_clock(response), response.headers)
 
     def _refusal(self, response: requests.Response) -> AccessRefused | BadSourceData:
         request = response.request

@@ -331,13 +331,16 @@ def _require_history(kind: Kind, records: list[Json]) -> list[Json]:
     return records
 
 
+_merged_into = at("properties.hs_merged_object_ids")
+
+
 def _merged(records: Iterable[Json]) -> tuple[Listing, ...]:
     """The records that others were merged into tell those that are gone since."""
-    merged_into = at("properties.hs_merged_object_ids")
     gone = {
         one.strip()
         for record in records
-        for one in str(merged_into(record) or "").split(";")
+        if (told := _merged_into(record))
+        for one in str(told).split(";")
         if one.strip().isdigit() and one.strip() != record.get("id")
     }
     return tuple(Listing(ids=(), low=int(one), high=int(one)) for one in sorted(gone, key=int))
@@ -352,21 +355,20 @@ _Links = list[tuple[str, bool]]
 def _with_links(kind: Kind, client: Client, records: list[Json]) -> list[Json]:
     """Listed records, with their associations as ids; the associations of one that has many are asked for apart."""
     _require_history(kind, records)
-    crowded = [one for one in records if any(map(_next, (one.get("associations") or {}).values()))]
+    listed = [one.get("associations") or {} for one in records]
+    crowded = [one for one, links in zip(records, listed, strict=True) if any(map(_next, links.values()))]
     told_apart = {one["id"]: one for one in _linked(kind, client, crowded)}
-    return [told_apart.get(one.get("id", "")) or _with_listed_links(kind, one) for one in records]
+    return [
+        told_apart.get(one.get("id", "")) or {**one, "associations": _listed_ids(kind, links)}
+        for one, links in zip(records, listed, strict=True)
+    ]
 
 
-def _with_listed_links(kind: Kind, record: Json) -> Json:
-    listed = record.get("associations") or {}
-    links = {name: listed.get(name, {}).get("results", ()) for name in kind.linked}
-    return {
-        **record,
-        "associations": {
-            name: _ids([(str(one["id"]), one["type"] == _PRIMARY_TYPE) for one in found])
-            for name, found in links.items()
-        },
-    }
+def _listed_ids(kind: Kind, listed: Mapping[str, Json]) -> dict[str, list[str]]:
+    ids: dict[str, list[str]] = {name: [] for name in kind.linked}
+    for name in ids.keys() & listed.keys():
+        ids[name] = _ids([(str(one["id"]), one["type"] == _PRIMARY_TYPE) for one in listed[name].get("results", ())])
+    return ids
 
 
 def _linked(kind: Kind, client: Client, records: list[Json]) -> list[Json]:
@@ -404,6 +406,8 @@ def _is_primary(link: Json) -> bool:
 
 def _ids(links: _Links) -> list[str]:
     """Each id once, the primary one first, then as numbers: HubSpot promises no order."""
+    if len(links) < 2:
+        return [one for one, _ in links]
     primary = {one for one, is_primary in links if is_primary}
     return sorted({one for one, _ in links}, key=lambda one: (one not in primary, len(one), one))
 
@@ -443,9 +447,12 @@ def _pages(
             return
 
 
-def _next(content: Any) -> str | None:
+_after = at("paging.next.after")
+
+
+def _next(content: Json) -> str | None:
     """What names the next page, if there is one."""
-    after = at("paging.next.after")(content)
+    after = _after(content) if "paging" in content else None
     return None if after is None else str(after)
 
 
@@ -494,7 +501,8 @@ def _is_batch(asked: set[str], content: Any) -> bool:
 
 def _is_of(asked: set[str], content: Any) -> bool:
     """Whether it tells of no other ids than those asked for; one without an association is not among the results."""
-    return _is_list(content) and all(str(at("from.id")(one)) in asked for one in content["results"])
+    id_of = at("from.id")
+    return _is_list(content) and all(str(id_of(one)) in asked for one in content["results"])
 
 
 # ------------------------------------------------------------------------------------------------ totals, for reconcile
@@ -579,10 +587,13 @@ def _estimate(kind: Kind, client: Client, cursor: Cursor) -> int | None:
     return None if cursor else _search_total(client, kind, ())
 
 
+_changed_at, _archived_at = iso_moment("updatedAt"), iso_moment("archivedAt")
+
+
 def _updated_at(record: Json) -> datetime | None:
     """When it changed last, or was archived."""
-    moments = (iso_moment("updatedAt")(record), iso_moment("archivedAt")(record))
-    return max((moment for moment in moments if moment), default=None)
+    changed_at, archived_at = _changed_at(record), _archived_at(record)
+    return max(changed_at, archived_at) if changed_at and archived_at else changed_at or archived_at
 
 
 def _is_archived(record: Json) -> bool:

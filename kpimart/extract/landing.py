@@ -3,8 +3,12 @@
 A version is stored where it differs from the version before it. Versions of a record are ordered by the source's
 `updated_at` (those without one first), then by landing, and only accepted batches count: what a held batch stored is
 never read, so the next package stores it again.
+
+Batches are landed in runs: what many packages tell of an object is stored by one set of statements, with the outcome
+of landing them one after the other.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +20,7 @@ import duckdb
 import orjson
 
 from kpimart.clock import Clock
-from kpimart.errors import SettingsError, StorageFailed
+from kpimart.errors import StorageFailed
 from kpimart.extract.forgetting import erase_from_package, forgotten_records, forgotten_texts
 from kpimart.extract.packages import (
     LISTING_TABLE,
@@ -30,11 +34,16 @@ from kpimart.extract.packages import (
 )
 from kpimart.extract.records import Extent, ObjectRead, Record, batch_of
 from kpimart.mentions import Mentions
+from kpimart.seeds import seed_texts
 from kpimart.settings import Settings
+from kpimart.sql import literal
 from kpimart.warehouse import RAW_COLUMNS, raw_table
 
 DECISIONS = "kpimart"
 """The source of what people decide: settings and seeds."""
+
+RUN_RECORDS = 1_000_000
+"""So many records of several packages are landed together: enough to keep all threads at work, and few to remember."""
 
 Verdict = Literal["accepted", "held"]
 
@@ -76,7 +85,7 @@ def land(connection: duckdb.DuckDBPyConnection, settings: Settings, *, clock: Cl
     packages = complete_packages(settings, taken=known)
     landing_area(settings).make_known_to(connection)
     with _transaction(connection):
-        return [_land_package(connection, settings, package, clock) for package in packages]
+        return _land_packages(connection, settings, packages, clock)
 
 
 @contextmanager
@@ -86,7 +95,8 @@ def rehearsed(
     """Land a package for as long as the block lasts; then everything is as it was before."""
     connection.begin()
     try:
-        yield _land_package(connection, settings, package, clock)
+        (batch,) = _land_packages(connection, settings, [package], clock)
+        yield batch
     finally:
         connection.rollback()
 
@@ -96,21 +106,22 @@ def record_decisions(
 ) -> LandedBatch | None:
     """Store the settings that figures rest on and the seed files, where they changed, as a batch accepted at once.
 
-    seeds: the folder of the `*.csv` files. Returns None if nothing changed since the last time.
+    seeds: the folder of the `*.csv` files for which those of the setting `seeds` stand in. Returns None if nothing
+    changed since the last time.
     """
     company = orjson.dumps(settings.decisions(), option=orjson.OPT_SORT_KEYS).decode()
-    decided = {"setting": [Record("company", None, False, company)], "seed": _seed_records(seeds)}
+    decided = {"setting": [Record("company", None, False, company)], "seed": _seed_records(seeds, settings)}
     with _transaction(connection):
         batch = _new_batch(connection, DECISIONS, None, clock(), clock)
         objects = []
         for name, records in decided.items():
             read = ObjectRead(name, "full", len(records), 0, can_tell_vanished=True)
             with _registered(connection, "decided", batch_of(name, records, [], batch.fetched_at).rows):
-                connection.execute(_ARRIVING.format(rows="decided"))
-            objects.append(_store(connection, batch, read))
+                objects += _store(connection, [_Account(batch, read)], _DECIDED)
         if not any(each.versions_stored for each in objects):
             return None
-        batch = _record_batch(connection, batch, objects)
+        _record_batch(connection, batch)
+        batch = _record_objects(connection, batch, objects)
         judge(connection, [batch.batch_id], "accepted", None, clock)
     return batch
 
@@ -214,13 +225,16 @@ def _new_batch(
     return LandedBatch(batch_id or f"{source}-{landed_at.timestamp():.6f}", source, fetched_at, landed_at)
 
 
-def _record_batch(
-    connection: duckdb.DuckDBPyConnection, batch: LandedBatch, objects: Sequence[LandedObject]
-) -> LandedBatch:
+def _record_batch(connection: duckdb.DuckDBPyConnection, batch: LandedBatch) -> None:
     connection.execute(
         "insert into ops.batch (batch_id, source, fetched_at, landed_at) values (?, ?, ?, ?)",
         [batch.batch_id, batch.source, batch.fetched_at, batch.landed_at],
     )
+
+
+def _record_objects(
+    connection: duckdb.DuckDBPyConnection, batch: LandedBatch, objects: Sequence[LandedObject]
+) -> LandedBatch:
     for each in objects:
         connection.execute(
             """
@@ -246,33 +260,111 @@ def _record_batch(
     return replace(batch, objects=tuple(objects))
 
 
-def _land_package(
+@dataclass(frozen=True)
+class _Account:
+    """What a batch tells of one object: the files with its records, and those of the package that list ids of it."""
+
+    batch: LandedBatch
+    read: ObjectRead
+    package: Package | None = None
+    files: tuple[str, ...] = ()
+    listings: tuple[str, ...] = ()
+
+    @property
+    def tells_absence(self) -> bool:
+        """Whether it matters what is known of records that it does not bring."""
+        return self.read.can_tell_vanished or bool(self.listings)
+
+    @property
+    def shows_what_is(self) -> bool:
+        """Whether a record in it is as it is now, and no news of an earlier day."""
+        return self.read.extent == "full" or self.read.cursor is not None
+
+
+def _land_packages(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, packages: Sequence[Package], clock: Clock
+) -> list[LandedBatch]:
+    accounts = [account for package in packages for account in _accounts_of(connection, settings, package, clock)]
+    tables: dict[str, list[_Account]] = {}
+    for account in accounts:
+        tables.setdefault(raw_table(account.batch.source, account.read.object_name), []).append(account)
+    landed: dict[int, LandedObject] = {}
+    for of_one_table in tables.values():
+        for run in _runs(of_one_table):
+            with _naming_unreadable([account.package for account in run if account.package]):
+                landed.update(zip(map(id, run), _store(connection, run, _rows_in(run)), strict=True))
+    batches: dict[str, LandedBatch] = {}
+    objects: dict[str, list[LandedObject]] = {}
+    for account in accounts:
+        batches[account.batch.batch_id] = account.batch
+        objects.setdefault(account.batch.batch_id, []).append(landed[id(account)])
+    return [_record_objects(connection, batch, objects[batch_id]) for batch_id, batch in batches.items()]
+
+
+def _accounts_of(
     connection: duckdb.DuckDBPyConnection, settings: Settings, package: Package, clock: Clock
-) -> LandedBatch:
-    try:
+) -> list[_Account]:
+    """Make a batch of a package, with all but the versions of its records."""
+    with _naming_unreadable([package]):
         forgotten = forgotten_records(connection, settings, package.source)
         hashes = forgotten_texts(connection)
         if forgotten or hashes:
             erase_from_package(package, forgotten, Mentions(), hashes)
         reads, fetched_at = _account_of(connection, package)
         batch = _new_batch(connection, package.source, package.batch_id, fetched_at, clock)
+        _record_batch(connection, batch)
         _quarantine(connection, batch, package)
         _record_schema_changes(connection, batch, package)
-        listed = _stage_listings(connection, package)
-        objects = []
-        for read in reads:
-            files = package.files(read.object_name)
-            rows = "read_parquet($files)" if files else _NO_ROWS
-            connection.execute(_ARRIVING.format(rows=rows), {"files": files} if files else None)
-            objects.append(_store(connection, batch, read, is_listed=read.object_name in listed))
+        listings = tuple(package.files(LISTING_TABLE))
+        listed = _listed_objects(connection, listings)
+    return [
+        _Account(
+            batch,
+            read,
+            package,
+            tuple(package.files(read.object_name)),
+            listings if read.object_name in listed else (),
+        )
+        for read in reads
+    ]
+
+
+def _runs(accounts: Sequence[_Account]) -> Iterator[list[_Account]]:
+    """The accounts of one object, in the order of landing, cut into runs that can be landed together."""
+    run: list[_Account] = []
+    for account in accounts:
+        if run and not _may_join(run, account):
+            yield run
+            run = []
+        run.append(account)
+    if run:
+        yield run
+
+
+def _may_join(run: Sequence[_Account], account: _Account) -> bool:
+    """What is absent shows only once all before it is stored, and before anything after it is."""
+    return (
+        not run[-1].tells_absence
+        and not account.tells_absence
+        and run[-1].shows_what_is == account.shows_what_is
+        and sum(each.read.rows_read for each in (*run, account)) <= RUN_RECORDS
+    )
+
+
+@contextmanager
+def _naming_unreadable(packages: Sequence[Package]) -> Iterator[None]:
+    """Say which of the packages it is that DuckDB cannot read."""
+    try:
+        yield
     except (duckdb.InvalidInputException, duckdb.IOException) as error:
         if "parquet" not in str(error).lower():
             raise
+        named = [package for package in packages if package.load_id in str(error)] or packages
+        load_ids = [package.load_id for package in named]
         raise StorageFailed(
-            f"load package {package.load_id} in {package.area.path(package.source)} cannot be read: {error}; "
-            f"remove its files ({package.load_id}.*) and fetch again"
+            f"load package {' or '.join(load_ids)} in {named[0].area.path(named[0].source)} cannot be read: {error}; "
+            f"remove its files ({', '.join(f'{load_id}.*' for load_id in load_ids)}) and fetch again"
         ) from error
-    return _record_batch(connection, batch, objects)
 
 
 def _account_of(connection: duckdb.DuckDBPyConnection, package: Package) -> tuple[list[ObjectRead], datetime]:
@@ -312,47 +404,49 @@ def _record_schema_changes(connection: duckdb.DuckDBPyConnection, batch: LandedB
         )
 
 
-def _stage_listings(connection: duckdb.DuckDBPyConnection, package: Package) -> set[str]:
-    """Put the ids that the source listed, and the bounds of each listing, into `listing`; returns their objects."""
-    files = package.files(LISTING_TABLE)
+def _listed_objects(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> set[str]:
     if not files:
         return set()
-    connection.execute("create or replace temp table listing as from read_parquet($files)", {"files": files})
-    return {name for (name,) in connection.execute("select distinct object from listing").fetchall()}
+    rows = connection.execute("select distinct object from read_parquet($files)", {"files": list(files)})
+    return {name for (name,) in rows.fetchall()}
 
 
-def _seed_records(seeds: Path) -> list[Record]:
+def _seed_records(seeds: Path, settings: Settings) -> list[Record]:
     """The seed files; a seed's id is its file's name."""
-    if not seeds.is_dir():
-        raise SettingsError(f"{seeds}: there is no such folder of seeds; it holds what people decide, as *.csv")
-    texts = {path.name: path.read_text(encoding="utf-8-sig") for path in sorted(seeds.glob("*.csv"))}
+    texts = seed_texts(settings.seeds, seeds)
     return [Record(name, None, False, orjson.dumps({"content": text}).decode()) for name, text in texts.items()]
 
 
 # ----------------------------------------------------------------------------------------------- versions of an object
 
-_NO_ROWS = """(
+# `arrival` numbers the rows of a run in the order in which they arrive; `batch` is the place of a row's batch in it.
+_ARRIVING = """
+create or replace temp view arriving as
+select arrival, batch, id, updated_at, is_deleted, payload, extracted_at
+from ({rows})
+"""
+
+_DECIDED = "select *, row_number() over () as arrival, 1 as batch from decided"
+
+_NO_ROWS = """
     select
+        null::bigint as arrival,
+        null::integer as batch,
         null::varchar as id,
         null::timestamptz as updated_at,
         null::boolean as is_deleted,
         null::varchar as payload,
         null::timestamptz as extracted_at
     where false
-)"""
-
-# The order in which rows arrive is that of their row ids: numbering them would take half the time.
-_ARRIVING = """
-create or replace temp table arriving as
-select
-    id,
-    updated_at,
-    is_deleted,
-    payload,
-    sha256(concat_ws('|', is_deleted, payload)) as payload_hash,
-    extracted_at
-from {rows}
 """
+
+# The files are read again by each statement. Within a transaction, a table of them would take room until its end.
+_READ = """
+    select *, list_position({files}, filename) * {file_rows} + file_row_number as arrival, {batches}[filename] as batch
+    from read_parquet({files}, file_row_number = true)
+"""
+
+_FILE_ROWS = 2**40
 
 # What is not judged yet is known too: it is judged together with what lands now.
 _KNOWN = """
@@ -361,97 +455,157 @@ select * from {table}
 where batch_id not in (select batch_id from ops.batch_verdict where verdict = 'held')
 """
 
-_LATEST = """
-create or replace temp table latest as
-select id, updated_at, is_deleted, payload, extracted_at
-from known
-{which}
-qualify row_number() over (partition by id order by updated_at desc nulls last, landed_at desc) = 1
+_HASH = "sha256(concat_ws('|', is_deleted, payload))"
+
+_LATEST_OF = """(
+    select *
+    from {versions}
+    qualify row_number() over (partition by id order by updated_at desc nulls last, landed_at desc) = 1
+)"""
+
+# Of all that is known, no more is looked at than the ids, unless some of them are met again.
+_MET = """
+create or replace temp table met as
+select id from {table} where id in (select id from arriving)
 """
 
-_OF_WHAT_ARRIVES = "where id in (select id from arriving)"
+_MET_BEFORE = """
+create or replace temp table met_before as
+select id, updated_at, is_deleted, payload_hash, extracted_at, landed_at
+from (select * from {table} where id in (select id from met)) as met_again
+where batch_id not in (select batch_id from ops.batch_verdict where verdict = 'held')
+"""
+
+# The rows that may be there already: of records that were met before, or are met several times. What a batch stores of
+# a record depends on what the batches before it stored of it, and of no other record, so that batches take turns only
+# where they tell of the same record.
+_DOUBTED = f"""
+create or replace temp table doubted as
+select
+    arrival,
+    batch,
+    id,
+    updated_at,
+    is_deleted,
+    {_HASH} as payload_hash,
+    extracted_at,
+    dense_rank() over (partition by id order by batch) as turn,
+    true as is_new
+from arriving
+where id in (
+    select id from met_before
+    union all
+    select id from arriving group by id having count(*) > 1
+)
+"""
+
+_IN_TURN = "create or replace temp view in_turn as select * from doubted where turn = {turn}"
+
+_LATEST_MET = _LATEST_OF.format(versions="met_before where id in (select id from in_turn)")
+
+_LIVE_BEFORE = f"""
+select batch, count(distinct id)
+from in_turn
+where id in (select id from {_LATEST_MET} where not is_deleted)
+group by batch
+"""
 
 # A source that is read live, or exported in full, shows its records as they are. One that had vanished and is back with
 # its old updated_at would stay behind its tombstone, and one that lost its updated_at behind the dated versions, so it
 # is dated by when it was extracted.
-_DATE_WHAT_IS_BACK = """
-update arriving
-set updated_at = greatest(latest.updated_at, arriving.extracted_at)
-from latest
-where arriving.id = latest.id
-    and not arriving.is_deleted
+_DATE_WHAT_IS_BACK = f"""
+update doubted
+set updated_at = greatest(latest.updated_at, doubted.extracted_at)
+from {_LATEST_MET} as latest
+where doubted.id = latest.id
+    and not doubted.is_deleted
     and (
-        (latest.is_deleted and latest.updated_at >= latest.extracted_at and arriving.updated_at <= latest.updated_at)
-        or (arriving.updated_at is null and latest.updated_at is not null)
+        (latest.is_deleted and latest.updated_at >= latest.extracted_at and doubted.updated_at <= latest.updated_at)
+        or (doubted.updated_at is null and latest.updated_at is not null)
     )
-    and arriving.rowid in (
-        select rowid
-        from arriving
-        qualify row_number() over (partition by id order by updated_at desc nulls last, rowid desc) = 1
+    and doubted.arrival in (
+        select arrival
+        from in_turn
+        qualify row_number() over (partition by id order by updated_at desc nulls last, arrival desc) = 1
     )
 """
 
-_STORE_NEW_VERSIONS = """
-insert into {table} (id, updated_at, is_deleted, payload, payload_hash, extracted_at, landed_at, batch_id)
-with
-
-met_before as (
-
-    select id, updated_at, payload_hash, landed_at
-    from known
-    where id in (select id from arriving)
-
-),
-
-in_order as (
-
-    select
-        arrival,
-        lag(payload_hash) over (
-            partition by id
-            order by updated_at nulls first, landed_at nulls last, arrival
-        ) as previous_hash
+# A page that arrives late, or again, brings versions that are there already, somewhere in the past.
+_FIND_UNCHANGED = """
+update doubted
+set is_new = false
+where arrival in (
+    select arrival
     from (
-        select null as arrival, id, updated_at, payload_hash, landed_at from met_before
-        union all
-        select rowid as arrival, id, updated_at, payload_hash, null as landed_at from arriving
+        select
+            arrival,
+            payload_hash,
+            lag(payload_hash) over (
+                partition by id
+                order by updated_at nulls first, landed_at nulls last, arrival
+            ) as previous_hash
+        from (
+            select null as arrival, id, updated_at, payload_hash, landed_at
+            from met_before
+            where id in (select id from in_turn)
+            union all
+            select arrival, id, updated_at, payload_hash, null as landed_at from in_turn
+        )
     )
-
-),
-
--- A page that arrives late, or again, brings versions that are there already, somewhere in the past.
-new_versions as (
-
-    select arriving.*
-    from arriving
-    join in_order
-        on arriving.rowid = in_order.arrival
-    anti join met_before
-        on arriving.id = met_before.id
-        and arriving.updated_at = met_before.updated_at
-        and arriving.payload_hash = met_before.payload_hash
-    where in_order.previous_hash is distinct from arriving.payload_hash
-
+    where arrival is not null and previous_hash = payload_hash
+    union all
+    select arrival
+    from in_turn
+    semi join met_before
+        on in_turn.id = met_before.id
+        and in_turn.updated_at = met_before.updated_at
+        and in_turn.payload_hash = met_before.payload_hash
 )
-
-select id, updated_at, is_deleted, payload, payload_hash, extracted_at, $landed_at, $batch_id
-from new_versions
 """
 
-_STORE_TOMBSTONES = """
-insert into {table} (id, updated_at, is_deleted, payload, payload_hash, extracted_at, landed_at, batch_id)
+_MEET = """
+insert into met_before
+select id, updated_at, is_deleted, payload_hash, extracted_at, $landed_at[batch] from in_turn where is_new
+"""
+
+_STORE_NEW_VERSIONS = f"""
+insert into {{table}} (id, updated_at, is_deleted, payload, payload_hash, extracted_at, landed_at, batch_id)
 select
-    id,
-    case when updated_at is not null then greatest(updated_at, $fetched_at) end as updated_at,
-    true as is_deleted,
+    arriving.id,
+    case when doubted.arrival is null then arriving.updated_at else doubted.updated_at end as updated_at,
+    arriving.is_deleted,
     payload,
-    sha256(concat_ws('|', true, payload)) as payload_hash,
-    $fetched_at as extracted_at,
-    $landed_at as landed_at,
-    $batch_id as batch_id
+    coalesce(doubted.payload_hash, {_HASH.replace("is_deleted", "arriving.is_deleted")}) as payload_hash,
+    arriving.extracted_at,
+    $landed_at[arriving.batch] as landed_at,
+    $batch_ids[arriving.batch] as batch_id
+from arriving
+left join doubted
+    on arriving.arrival = doubted.arrival
+where coalesce(doubted.is_new, true)
+"""
+
+# ---------------------------------------------------------------------------------------------------- what has vanished
+
+_LISTING = """
+create or replace temp table listing as
+select id, low_id, high_id from read_parquet($files) where object = $object
+"""
+
+_LATEST = f"""
+create or replace temp table latest as
+select id, updated_at, is_deleted
+from {_LATEST_OF.format(versions="known")}
+"""
+
+_LIVE_ELSEWHERE = "select count(*) from latest where not is_deleted and id not in (select id from arriving)"
+
+_VANISHED = """
+create or replace temp table vanished as
+select id
 from latest
 where not is_deleted
-    and {is_missing}
+    and ({is_missing})
     and id not in (
         select record_id from ops.quarantine
         where batch_id = $batch_id and object = $object and record_id is not null
@@ -461,58 +615,126 @@ where not is_deleted
 _NOT_ARRIVING = "id not in (select id from arriving)"
 
 _NOT_LISTED = """
-    id not in (select id from listing where object = $object and id is not null)
+    id not in (select id from listing where id is not null)
     and exists (
         from listing as bounds
-        where bounds.object = $object
-            and bounds.id is null
+        where bounds.id is null
             and (bounds.low_id is null or try_cast(latest.id as bigint) >= bounds.low_id)
             and (bounds.high_id is null or try_cast(latest.id as bigint) <= bounds.high_id)
     )
 """
 
+_STORE_TOMBSTONES = f"""
+insert into {{table}} (id, updated_at, is_deleted, payload, payload_hash, extracted_at, landed_at, batch_id)
+select
+    id,
+    case when updated_at is not null then greatest(updated_at, $fetched_at) end as updated_at,
+    true as is_deleted,
+    payload,
+    sha256(concat_ws('|', true, payload)) as payload_hash,
+    $fetched_at as extracted_at,
+    $landed_at as landed_at,
+    $batch_id as batch_id
+from {_LATEST_OF.format(versions="known where id in (select id from vanished)")}
+"""
 
-def _store(
-    connection: duckdb.DuckDBPyConnection, batch: LandedBatch, read: ObjectRead, *, is_listed: bool = False
-) -> LandedObject:
-    """Store the new versions among the rows in `arriving`, and what their absence, or that from `listing`, tells."""
-    table = raw_table(batch.source, read.object_name)
-    moment_and_id = {"landed_at": batch.landed_at, "batch_id": batch.batch_id}
-    connection.execute(f"create table if not exists {table} ({RAW_COLUMNS})")
-    connection.execute(_KNOWN.format(table=table))
-    # Where nobody tells what is not there, what is known of all the other records need not be looked at.
-    tells_absence = read.can_tell_vanished or is_listed
-    connection.execute(_LATEST.format(which="" if tells_absence else _OF_WHAT_ARRIVES))
-    known_before = _count(connection, "select count(*) from latest where not is_deleted")
-    is_first = _count(connection, "select count(*) from latest") == 0
-    if (read.extent == "full" or read.cursor is not None) and not is_first:
-        connection.execute(_DATE_WHAT_IS_BACK)
-    stored = _changes(connection, _STORE_NEW_VERSIONS.format(table=table), moment_and_id)
-    tombstone = {**moment_and_id, "fetched_at": batch.fetched_at, "object": read.object_name}
-    vanished = 0
-    if read.can_tell_vanished:
-        vanished += _changes(connection, _STORE_TOMBSTONES.format(table=table, is_missing=_NOT_ARRIVING), tombstone)
-    if is_listed:
-        # A record may have been read and then deleted before the ids were listed.
-        connection.execute(_LATEST.format(which=""))
-        vanished += _changes(connection, _STORE_TOMBSTONES.format(table=table, is_missing=_NOT_LISTED), tombstone)
-    return LandedObject(
-        object_name=read.object_name,
-        extent=read.extent,
-        rows_read=read.rows_read,
-        versions_stored=stored + vanished,
-        rows_quarantined=read.rows_quarantined,
-        rows_vanished=vanished,
-        rows_known_before=known_before,
-        cursor=read.cursor,
+
+def _rows_in(run: Sequence[_Account]) -> str:
+    """A query for the records of a run."""
+    batches = {file: place for place, account in enumerate(run, start=1) for file in account.files}
+    if not batches:
+        return _NO_ROWS
+    return _READ.format(
+        files=f"[{', '.join(map(literal, batches))}]",
+        batches=f"map {{{', '.join(f'{literal(file)}: {place}' for file, place in batches.items())}}}",
+        file_rows=_FILE_ROWS,
     )
 
 
-def _changes(connection: duckdb.DuckDBPyConnection, statement: str, parameters: dict[str, object]) -> int:
-    (rows,) = connection.execute(statement, parameters).fetchone() or (0,)
-    return int(rows)
+def _store(connection: duckdb.DuckDBPyConnection, run: Sequence[_Account], rows: str) -> list[LandedObject]:
+    """Store the new versions among the rows of a run, and what the absence of others tells; an object an account."""
+    table = raw_table(run[0].batch.source, run[0].read.object_name)
+    connection.execute(f"create table if not exists {table} ({RAW_COLUMNS})")
+    connection.execute(_KNOWN.format(table=table))
+    connection.execute(_ARRIVING.format(rows=rows))
+    connection.execute(_MET.format(table=table))
+    connection.execute(_MET_BEFORE.format(table=table))
+    connection.execute(_DOUBTED)
+    known = _take_turns(connection, run)
+    stored = _store_versions(connection, table, run)
+    vanished = 0
+    if run[0].tells_absence:
+        # Versions first: a record may have been read and then deleted before the ids were listed.
+        connection.execute(_LATEST)
+        known[1] += _count(connection, _LIVE_ELSEWHERE)
+        vanished = _store_tombstones(connection, table, run[0])
+    return [
+        LandedObject(
+            object_name=account.read.object_name,
+            extent=account.read.extent,
+            rows_read=account.read.rows_read,
+            versions_stored=stored[place] + vanished,
+            rows_quarantined=account.read.rows_quarantined,
+            rows_vanished=vanished,
+            rows_known_before=known[place],
+            cursor=account.read.cursor,
+        )
+        for place, account in enumerate(run, start=1)
+    ]
+
+
+def _take_turns(connection: duckdb.DuckDBPyConnection, run: Sequence[_Account]) -> Counter[int]:
+    """Date the rows in `doubted`, and find those that are not new.
+
+    Returns how many of the live records that a batch brings were known, by its place in the run.
+    """
+    known: Counter[int] = Counter()
+    turns = _count(connection, "select coalesce(max(turn), 0) from doubted")
+    for turn in range(1, turns + 1):
+        connection.execute(_IN_TURN.format(turn=turn))
+        known.update(_counts(connection, _LIVE_BEFORE))
+        if run[0].shows_what_is:
+            connection.execute(_DATE_WHAT_IS_BACK)
+        connection.execute(_FIND_UNCHANGED)
+        if turn < turns:
+            connection.execute(_MEET, {"landed_at": [account.batch.landed_at for account in run]})
+    return known
+
+
+def _store_versions(connection: duckdb.DuckDBPyConnection, table: str, run: Sequence[_Account]) -> Counter[int]:
+    """Store what is new of what arrives; returns how many versions, by the place of their batch in the run."""
+    batches = {
+        "landed_at": [account.batch.landed_at for account in run],
+        "batch_ids": [account.batch.batch_id for account in run],
+    }
+    connection.execute(_STORE_NEW_VERSIONS.format(table=table), batches)
+    stored = Counter(_counts(connection, "select batch, count(*) from arriving group by batch"))
+    stored.subtract(_counts(connection, "select batch, count(*) from doubted where not is_new group by batch"))
+    return stored
+
+
+def _store_tombstones(connection: duckdb.DuckDBPyConnection, table: str, account: _Account) -> int:
+    """Mark what is in `latest`, and by this account no longer in the source; returns how many records that are."""
+    batch, name = account.batch, account.read.object_name
+    tests = [_NOT_ARRIVING] if account.read.can_tell_vanished else []
+    if account.listings:
+        connection.execute(_LISTING, {"files": list(account.listings), "object": name})
+        tests.append(_NOT_LISTED)
+    is_missing = " or ".join(f"({test})" for test in tests)
+    connection.execute(_VANISHED.format(is_missing=is_missing), {"batch_id": batch.batch_id, "object": name})
+    vanished = _count(connection, "select count(*) from vanished")
+    if vanished:
+        connection.execute(
+            _STORE_TOMBSTONES.format(table=table),
+            {"fetched_at": batch.fetched_at, "landed_at": batch.landed_at, "batch_id": batch.batch_id},
+        )
+    return vanished
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     (rows,) = connection.execute(query).fetchone() or (0,)
     return int(rows)
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, query: str) -> dict[int, int]:
+    return dict(connection.execute(query).fetchall())

@@ -227,6 +227,7 @@ class _Examiner:
             for name, column in mapping.columns.items()
         }
         self._id_fields = [fields[name] for name in each.id_columns(mapping)]
+        self._id_needs = [name == "id" or each.by_name[name].required for name in each.id_columns(mapping)]
         self._id_position = self._id_fields[0].position if len(self._id_fields) == 1 else None
         self._checks = list(_checks(origin, fields, context, is_deleted=False))
         self._checks_if_deleted = list(_checks(origin, fields, context, is_deleted=True))
@@ -299,12 +300,14 @@ class _Examiner:
             (texts[field.position] if field.position is not None else field.column.constant or "").strip(PADDING)
             for field in self._id_fields
         ]
-        if all(parts):
+        empty = [
+            repr(field.column.column)
+            for field, part, is_needed in zip(self._id_fields, parts, self._id_needs, strict=True)
+            if is_needed and not part
+        ]
+        if not empty:
             return "|".join(parts)
-        empty = ", ".join(
-            repr(field.column.column) for field, part in zip(self._id_fields, parts, strict=True) if not part
-        )
-        raise _Unusable(f"expected an id in {empty}, found nothing", None)
+        raise _Unusable(f"expected an id in {', '.join(empty)}, found nothing", None)
 
     def _shown(self, values: Sequence[Any]) -> str:
         shown = {

@@ -9,6 +9,7 @@ The account of an object says where the next fetch goes on. It is taken from the
 did not hold, so nothing that was held is skipped. A long read leaves several packages, each with a place to go on from.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -42,8 +43,11 @@ SCHEMA_CHANGE_TABLE = "schema_change"
 _MARKERS = "_dlt_loads"
 
 # A package ends when it has so many records, or took so long: that is what an interruption costs.
-PACKAGE_RECORDS = 50_000
+PACKAGE_RECORDS = 250_000
 PACKAGE_SECONDS = 60.0
+
+# Python's own 700 let the search for cycles take up to half of the time of reading.
+OBJECTS_BETWEEN_SEARCHES = 100_000
 
 # The CRMs that are read over an API; each is a module of this package with its SOURCE.
 API_SOURCES = ("hubspot", "salesforce", "pipedrive", "bitrix24", "amocrm", "odoo", "tryton")
@@ -166,8 +170,20 @@ def fetch(
         SOURCES[source](settings, folder, fetched_at, known, progress) as readings,
         storage_errors(f"writing a load package to {area.url}"),
         _alone(area, source, home) as working_folder,
+        _cycles_seldom_sought(),
     ):
         return _write_packages(source, readings, area, working_folder, fetched_at, clock)
+
+
+@contextmanager
+def _cycles_seldom_sought() -> Iterator[None]:
+    """Python looks for cycles of garbage after so many new objects; records are many objects, and have none."""
+    before = gc.get_threshold()
+    gc.set_threshold(OBJECTS_BETWEEN_SEARCHES, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _write_packages(

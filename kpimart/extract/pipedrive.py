@@ -1,12 +1,12 @@
 """Pipedrive: deals with their changelog, leads, organizations, persons, activities, stages, pipelines, users, teams.
 
 Reads: the lists of API v2 by id, after the first load by `updated_since`; deals archived and deleted ones too; of API
-v1 leads, users, teams, and the changelog of each deal that changed, one request a deal.
+v1 leads, users, teams, summaries of deals, and the changelog of each deal that changed, one request a deal.
 Limits: 500 records a page; 20 requests in 2 s on the smallest plan; a budget of tokens a day, which a big first load of
 changelogs may use up (429): what was read stays, and the next fetch goes on.
 Cannot tell: a deal deleted for more than 30 days (it is noticed by its absence); when an organization, a person, an
 activity or a lead was deleted (their lists are compared bit by bit); who was in which team before the first fetch;
-counts and sums by owner and month.
+counts and sums by month (it has them by owner).
 Source: Pipedrive API reference v1 and v2; Core concepts: pagination, rate limiting.
 """
 
@@ -15,12 +15,27 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from requests.auth import AuthBase
+
 from kpimart.errors import AccessRefused, BadSourceData, SettingsError, SourceUnreachable
-from kpimart.extract.auth import HeaderToken, required_secret
+from kpimart.extract.auth import HeaderToken, RefreshingToken, required_secret
 from kpimart.extract.http import Answer, Check, Http, NotThere, Rate
-from kpimart.extract.source import ApiObject, ApiSource, Cursor, Json, Listing, Page, at, iso_moment
+from kpimart.extract.source import (
+    ApiObject,
+    ApiSource,
+    Counted,
+    Cursor,
+    Json,
+    Listing,
+    Page,
+    Total,
+    at,
+    iso_moment,
+    undated,
+)
 from kpimart.settings import PipedriveSettings, Settings
 
 PAGE = 500
@@ -472,13 +487,23 @@ def _has_more(answer: Answer) -> bool:
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[Company]:
-    """The company that the settings name; raises SettingsError where its address or the token is missing."""
-    own = settings.pipedrive
+    """The company that the settings name; raises SettingsError where its address or any token is missing."""
+    auth, url = _by_oauth(settings) if settings.pipedrive.refresh_token else _by_token(settings.pipedrive)
+    with Http("pipedrive", url, settings, rates=RATES, auth=auth) as http:
+        yield Company(http, settings.pipedrive)
+
+
+def _by_token(own: PipedriveSettings) -> tuple[AuthBase, str]:
+    """The token of a user, and the company's address."""
     if not own.url:
         raise SettingsError("pipedrive.url: is missing; give the company's own, as https://company.pipedrive.com")
-    token = HeaderToken(required_secret("pipedrive", "token", own.token), header="x-api-token", scheme="")
-    with Http("pipedrive", own.url, settings, rates=RATES, auth=token) as http:
-        yield Company(http, own)
+    return HeaderToken(required_secret("pipedrive", "token", own.token), header="x-api-token", scheme=""), own.url
+
+
+def _by_oauth(settings: Settings) -> tuple[AuthBase, str]:
+    """The token of an app, and the address of the company that let it in."""
+    token = RefreshingToken("pipedrive", settings, token_url=settings.pipedrive.token_url, form={}, by_header=True)
+    return token, token.told("api_domain")
 
 
 def server_time(company: Company) -> datetime:
@@ -497,8 +522,39 @@ def _live_deals(company: Company, cursor: Cursor) -> int | None:
     """How many deals a first load has to read, without the archived and deleted ones."""
     if cursor:
         return None
-    count = at("data.total_count")(company.http.get("/api/v1/deals/summary").json)
+    count = at("data.total_count")(company.http.get(SUMMARIES[0]).json)
     return count if isinstance(count, int) else None
+
+
+SUMMARIES = ("/api/v1/deals/summary", "/api/v1/deals/summary/archived")
+
+
+def totals(company: Company, _: Settings) -> Iterator[Total]:
+    """Deals by owner, archived ones too, and the sum of their values as they stand, whatever their currency.
+
+    Not by month: a summary knows none, and the timeline, which does, leaves lost deals out.
+    """
+    count, amount = _summary(company, {})
+    for user in _ids(company.http.get("/api/v1/users", check=_is_list).json["data"] or []):
+        of_user, value = _summary(company, {"user_id": user})
+        count, amount = count - of_user, amount - value
+        if of_user:
+            yield Total("deals", str(user), None, of_user, value)
+    if count > 0:
+        yield Total("deals", None, None, count, amount)
+
+
+def _summary(company: Company, params: Json) -> tuple[int, Decimal]:
+    """How many deals there are, and the sum of their values."""
+    summaries = [company.http.get(path, params, check=_is_summary).json["data"] for path in SUMMARIES]
+    values = [one["value"] for summary in summaries for one in dict(summary.get("values_total") or {}).values()]
+    # It sums floating-point numbers.
+    amount = sum((Decimal(str(value)) for value in values), Decimal())
+    return sum(summary["total_count"] for summary in summaries), round(amount, 2)
+
+
+def _is_summary(answer: Any) -> bool:
+    return isinstance(answer, dict) and isinstance(at("data.total_count")(answer), int)
 
 
 ORGANIZATIONS = List("/api/v2/organizations", {})
@@ -632,5 +688,11 @@ OBJECTS: tuple[ApiObject[Company], ...] = (
     ),
 )
 
-# There is a summary of deals, but none by owner and month: the timeline leaves lost deals out.
-SOURCE = ApiSource(name="pipedrive", connect=connect, objects=OBJECTS, server_time=server_time)
+SOURCE = ApiSource(
+    name="pipedrive",
+    connect=connect,
+    objects=OBJECTS,
+    server_time=server_time,
+    totals=totals,
+    counted={"deals": Counted(at("owner_id"), undated, at("value"))},
+)

@@ -78,6 +78,10 @@ SCHEMA_CHANGE_SCHEMA = pa.schema(
 )
 
 
+Row = tuple[str, datetime | None, bool, str]
+"""What a `Record` holds, for where many are made."""
+
+
 class Record(NamedTuple):
     """A usable record: its trimmed id, the source's version of it, and its payload as JSON text."""
 
@@ -160,13 +164,14 @@ class Reading(Protocol):
 
 def batch_of(
     object_name: str,
-    records: Sequence[Record],
+    records: Sequence[Row],
     quarantined: Sequence[Quarantined],
     extracted_at: datetime,
     listed: Sequence[tuple[int | None, int | None, str | None]] = (),
 ) -> Batch:
     """The batch of these records, all extracted at one moment. listed: rows of bounds and id."""
-    rows = [*zip(*records, strict=True), [extracted_at] * len(records)] if records else []
+    moments = pa.repeat(pa.scalar(extracted_at, type=_MOMENT), len(records))
+    rows = [*zip(*records, strict=True), moments] if records else []
     refused = [[object_name] * len(quarantined), *zip(*quarantined, strict=True)] if quarantined else []
     ids = [[object_name] * len(listed), *zip(*listed, strict=True)] if listed else []
     return Batch(object_name, _table(rows, ROW_SCHEMA), _table(refused, QUARANTINE_SCHEMA), _table(ids, LISTING_SCHEMA))

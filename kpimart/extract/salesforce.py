@@ -30,7 +30,7 @@ from simple_salesforce.login import SalesforceLogin
 from simple_salesforce.util import call_salesforce
 
 from kpimart.errors import AccessRefused, BadSourceData, KpiMartError, SettingsError, SourceUnreachable
-from kpimart.extract.auth import RenewableAuth, required_secret
+from kpimart.extract.auth import RefreshingToken, RenewableAuth, required_secret
 from kpimart.extract.http import Session, server_clock
 from kpimart.extract.source import (
     ApiObject,
@@ -156,6 +156,18 @@ def _iso(moment: datetime) -> str:
 # ------------------------------------------------------------------------------------------------------------- the org
 
 
+def _log_in(settings: Settings) -> tuple[RenewableAuth, str]:
+    """What authorises requests, and the address of the org that it is for."""
+    own = settings.salesforce
+    if own.refresh_token is None:
+        login = Login(settings)
+        return login, login.instance_url
+    token_url = f"{own.url.rstrip('/')}/services/oauth2/token"
+    # How long a session lasts is the org's to say, and it does not tell: 401 does.
+    token = RefreshingToken("salesforce", settings, token_url=token_url, form={}, is_public=True)
+    return token, token.told("instance_url").rstrip("/")
+
+
 class Login(RenewableAuth):
     """A session of the org: by client credentials, or for a user; opened again when it has ended. Bears threads."""
 
@@ -244,8 +256,8 @@ class Org:
     def __init__(self, settings: Settings) -> None:
         self.settings: SalesforceSettings = settings.salesforce
         self._http = settings.http
-        login = Login(settings)
-        self.session = Session("salesforce", settings, rates={}, base_url=login.instance_url, retry_if=_is_passing)
+        login, instance_url = _log_in(settings)
+        self.session = Session("salesforce", settings, rates={}, base_url=instance_url, retry_if=_is_passing)
         self.session.auth = login
         self.session.hooks["response"].append(self._note)
         self._last = threading.local()
@@ -253,13 +265,13 @@ class Org:
         self._version = f"v{self.settings.api_version}/"
         self._api: Any = Salesforce(
             session_id="that of the session's own login",
-            instance_url=login.instance_url,
+            instance_url=instance_url,
             session=self.session,
             version=self.settings.api_version,
             object_pairs_hook=None,
         )
         # It takes every address for one of https, but a proxy on the way, or a test, may not be.
-        self._api.base_url = f"{login.instance_url}{ROOT}{self._version}"
+        self._api.base_url = f"{instance_url}{ROOT}{self._version}"
 
     @property
     def at(self) -> datetime:

@@ -43,14 +43,16 @@ class Page:
 
 def at(path: str) -> Callable[[Json], Any]:
     """The value at a dotted path; None where a part of the path is not there."""
-    parts = path.split(".")
-    if len(parts) == 1:
+    first, *further = path.split(".")
+    if not further:
         return lambda record: record.get(path)
 
     def value_at(record: Json) -> Any:
-        value: Any = record
-        for part in parts:
-            value = value.get(part) if isinstance(value, dict) else None
+        value = record.get(first)
+        for part in further:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(part)
         return value
 
     return value_at
@@ -80,7 +82,8 @@ def iso_moment(path: str) -> Callable[[Json], datetime | None]:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
         if moment is None or moment.tzinfo is None:
             raise ValueError(f"expected a time with its offset at {path!r}, found {value!r}")
-        return moment.astimezone(UTC)
+        # The way to another zone, even to the same one, takes thrice as long as reading the text.
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
     return moment_of
 

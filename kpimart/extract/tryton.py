@@ -30,7 +30,7 @@ from kpimart.errors import AccessRefused, BadSourceData, SettingsError, SourceUn
 from kpimart.extract.auth import RenewableAuth, required_secret
 from kpimart.extract.by_id import Found, is_page_after, pages_by_id
 from kpimart.extract.http import Http
-from kpimart.extract.source import ApiObject, ApiSource, Cursor, Json, Listing, Page, iso_moment
+from kpimart.extract.source import ApiObject, ApiSource, Counted, Cursor, Json, Listing, Page, Total, at, iso_moment
 from kpimart.settings import Settings
 
 ROWS = 500
@@ -372,6 +372,36 @@ def _estimate(model: Model, client: Client, cursor: Cursor) -> int | None:
     return None if cursor else int(client.execute(model, "search_count", [])[0])
 
 
+def _totals(client: Client, _: Settings) -> Iterator[Total]:
+    """Opportunities by employee and month of creation (UTC), as searches count them; Tryton sums nothing."""
+    oldest, now = client.execute(OPPORTUNITIES, "search_read", [], 0, 1, [["create_date", "ASC"]], ["create_date"])
+    employees, _at = client.execute(EMPLOYEES, "search", [], 0, None, [["id", "ASC"]])
+    month = datetime.fromisoformat(_decoded(oldest[0]["create_date"])).date().replace(day=1) if oldest else now.date()
+    while oldest and month <= now.date():
+        following = (month + timedelta(days=31)).replace(day=1)
+        yield from _totals_of(client, month, following, employees)
+        month = following
+
+
+def _totals_of(client: Client, month: date, following: date, employees: Sequence[int]) -> Iterator[Total]:
+    first, end = (_encoded(datetime(day.year, day.month, 1, tzinfo=UTC)) for day in (month, following))
+    created = [["create_date", ">=", first], ["create_date", "<", end]]
+    left = _count(client, created)
+    for employee in employees:
+        if not left:
+            return
+        number = _count(client, [*created, ["employee", "=", employee]])
+        left -= number
+        if number:
+            yield Total(OPPORTUNITIES.name, str(employee), month, number, None)
+    if left > 0:
+        yield Total(OPPORTUNITIES.name, None, month, left, None)
+
+
+def _count(client: Client, domain: Sequence[Any]) -> int:
+    return int(client.execute(OPPORTUNITIES, "search_count", domain)[0])
+
+
 def _probe(model: Model, client: Client) -> None:
     client.execute(model, "search_read", [], 0, 1, [["id", "ASC"]], ["id"])
 
@@ -422,4 +452,6 @@ SOURCE = ApiSource(
         _object(PARTIES, partial(_changing, PARTIES), {"code": _TEXT}, estimate=partial(_estimate, PARTIES)),
     ),
     _server_time,
+    _totals,
+    {OPPORTUNITIES.name: Counted(at("employee"), _created_by)},
 )

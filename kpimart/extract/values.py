@@ -13,7 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-Kind = Literal["text", "stage", "moment", "date", "amount", "number", "boolean", "choice"]
+Kind = Literal["text", "stage", "moment", "date", "amount", "number", "share", "boolean", "choice"]
 Check = Callable[[str], str | None]
 """Text as trimmed and cleaned → why it cannot be used, or None. An empty text passes; it is a missing value."""
 
@@ -120,6 +120,8 @@ def _make_check(kind: Kind, pattern: str | None, decimal_mark: str, choices: tup
             return _date_check(pattern)
         case "amount" | "number":
             return _amount_check(kind, decimal_mark)
+        case "share":
+            return _share_check(decimal_mark)
         case "boolean":
             return _word_check("true or false", TRUE_WORDS | FALSE_WORDS)
         case "choice":
@@ -183,6 +185,21 @@ def _amount_pattern(decimal_mark: str) -> re.Pattern[str]:
     separator = rf"[ \u00a0\u202f'’{re.escape(other_mark)}]"
     groups = rf"\d{{1,3}}(?P<separator>{separator})\d{{3}}(?:(?P=separator)\d{{3}})*"
     return re.compile(rf"(?=.*\d)[+-]?(?:{groups}|\d*)(?:{re.escape(decimal_mark)}\d*)?", re.ASCII)
+
+
+def _share_check(decimal_mark: str) -> Check:
+    pattern = re.compile(rf"(?=.*\d)(\d*(?:{re.escape(decimal_mark)}\d*)?) ?(%?)", re.ASCII)
+
+    def check(text: str) -> str | None:
+        if not text:
+            return None
+        parts = pattern.fullmatch(text)
+        whole = 100 if parts and parts[2] else 1
+        if parts and Decimal(parts[1].replace(decimal_mark, ".")) <= whole:
+            return None
+        return _expected(f"a share from 0 to 1, such as 0{decimal_mark}6, or a percentage with its sign, 60%", text)
+
+    return check
 
 
 def _word_check(what: str, words: frozenset[str], *, folded: bool = True) -> Check:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from kpimart.extract.landing import judge, land, pending_batches
 from kpimart.extract.packages import FetchReport, fetch
 from kpimart.extract.tryton import SOURCE
 from kpimart.paths import DBT_PROJECT
+from kpimart.reconcile import Reconciliation, Sum, reconcile
 from kpimart.settings import Settings
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse
 
@@ -191,6 +193,24 @@ def test_what_never_was_more_than_a_lead_is_no_deal(nights: Nights) -> None:
     leads = nights.rows("select lead_id, converted_at from staging.stg_tryton__lead where not is_deleted order by all")
     converted = {name: nights.revisions[name][1] for name in ("won", "taken up again")}
     assert leads == [(nights.of(name), converted.get(name)) for name in ("a lead", "won", "taken up again", "new")]
+
+
+def test_raw_has_what_tryton_counts_and_a_lost_opportunity_is_found(
+    company: Tryton, nights: Nights, tmp_path: Path
+) -> None:
+    settings = settings_of(company, shutil.copytree(nights.home, tmp_path / "home"))
+
+    def reconciled() -> Reconciliation:
+        return reconcile(settings, "tryton", clock=lambda: datetime.now(UTC), tell=lambda _: None)
+
+    (total,) = reconciled().objects
+    # Six were made and one of them deleted; one of the others is Bob's.
+    assert (total.ours, total.theirs, total.cells, total.differing) == (Sum(5, None), Sum(5, None), 2, 0)
+    with open_warehouse(settings.home) as connection:
+        connection.execute("delete from raw.tryton__opportunities where id = ?", [str(nights.numbers["a lead"])])
+    (cell,) = reconciled().cells
+    assert (cell.object, cell.manager_id) == ("opportunities", str(company.employees[0]))
+    assert (cell.ours, cell.theirs, cell.unexplained) == (Sum(3, None), Sum(4, None), Sum(1, None))
 
 
 def test_ann_and_her_supervisor_are_a_team_of_the_company(nights: Nights) -> None:

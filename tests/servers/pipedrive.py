@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 TOKEN = "a-pipedrive-api-token"
+CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "a-pipedrive-app", "an-app-secret", "1234:a-refresh-token"
 MOST = 500
 BURST, WINDOW_SECONDS = 20, 2.0
 KEPT_DELETED = timedelta(days=30)
@@ -53,6 +54,8 @@ class Pipedrive:
         self.refusals: deque[Callable[[], Response | None]] = deque()
         self.before_answer: Callable[[str], None] = lambda _: None
         self.enforces_burst = False
+        self.access_tokens: list[str] = []
+        self.refresh_token = REFRESH_TOKEN
         self._recent: deque[float] = deque()
 
     @property
@@ -113,16 +116,22 @@ class Pipedrive:
         self.leads[lead_id] = lead
         return lead
 
+    def end_tokens(self) -> None:
+        """Every access token has ended."""
+        self.access_tokens.append("")
+
     # -------------------------------------------------------------------------------------------------- the protocol
 
     def application(self) -> Starlette:
         """The API as an application."""
         v2 = "/api/v2"
         routes = [
+            Route("/oauth/token", self._token, methods=["POST"]),
             Route(f"{v2}/deals", self._live_deals),
             Route(f"{v2}/deals/archived", self._archived_deals),
             Route(v2 + "/{kind}", self._list),
-            Route("/api/v1/deals/summary", self._summary),
+            Route("/api/v1/deals/summary", self._live_summary),
+            Route("/api/v1/deals/summary/archived", self._archived_summary),
             Route("/api/v1/deals/{number:int}/changelog", self._changelog),
             Route("/api/v1/users", self._users),
             Route("/api/v1/users/me", self._me),
@@ -139,8 +148,26 @@ class Pipedrive:
         response.headers["Date"] = format_datetime(self.now, usegmt=True)
         return response
 
+    async def _token(self, request: Request) -> Response:
+        form = await request.form()
+        app = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        if request.headers.get("authorization") != f"Basic {app}":
+            return JSONResponse({"success": False, "error": "invalid_client"}, 401)
+        if (form.get("grant_type"), form.get("refresh_token")) != ("refresh_token", self.refresh_token):
+            return JSONResponse({"success": False, "error": "invalid_grant"}, 400)
+        self.access_tokens.append(f"v1u:access-{len(self.access_tokens)}")
+        self.refresh_token = f"{REFRESH_TOKEN}-{len(self.access_tokens)}"
+        tokens = {"access_token": self.access_tokens[-1], "refresh_token": self.refresh_token, "token_type": "Bearer"}
+        url = str(request.base_url).rstrip("/")
+        return JSONResponse({**tokens, "scope": "deals:read", "expires_in": 3599, "api_domain": url})
+
+    def _is_let_in(self, request: Request) -> bool:
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        has_token = bearer != "" and self.access_tokens[-1:] == [bearer]
+        return has_token or request.headers.get("x-api-token") == TOKEN
+
     def _refusal(self, request: Request) -> Response | None:
-        if request.headers.get("x-api-token") != TOKEN:
+        if not self._is_let_in(request):
             return JSONResponse({"success": False, "error": "unauthorized access", "errorCode": 401}, 401)
         if self.refusals and (refusal := self.refusals.popleft()()):
             return refusal
@@ -216,9 +243,30 @@ class Pipedrive:
 
         return await self._said(request, answer)
 
-    async def _summary(self, request: Request) -> Response:
-        live = [deal for deal in self.deals.values() if not deal["is_deleted"] and not deal["is_archived"]]
-        return await self._said(request, lambda: _data({"total_count": len(live)}))
+    async def _live_summary(self, request: Request) -> Response:
+        return await self._said(request, lambda: self._summary(request, is_archived=False))
+
+    async def _archived_summary(self, request: Request) -> Response:
+        return await self._said(request, lambda: self._summary(request, is_archived=True))
+
+    def _summary(self, request: Request, *, is_archived: bool) -> Response:
+        asked = request.query_params
+        if unknown := asked.keys() - {"status", "filter_id", "user_id", "pipeline_id", "stage_id"}:
+            return _bad(min(unknown))
+        found = [
+            deal
+            for deal in self.deals.values()
+            if not deal["is_deleted"]
+            and deal["is_archived"] is is_archived
+            and asked.get("user_id", str(deal["owner_id"])) == str(deal["owner_id"])
+            and asked.get("status", deal["status"]) == deal["status"]
+        ]
+        values: dict[str, Record] = {}
+        for deal in found:
+            of_currency = values.setdefault(deal["currency"], {"value": 0.0, "count": 0})
+            of_currency["value"] += deal["value"] or 0
+            of_currency["count"] += 1
+        return _data({"values_total": values, "total_count": len(found)})
 
     async def _teams(self, request: Request) -> Response:
         def answer() -> Response:

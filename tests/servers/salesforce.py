@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 CLIENT_ID, CLIENT_SECRET = "a-client", "a-client-secret"
+REFRESH_TOKEN = "5Aep-a-refresh-token"
 USERNAME, PASSWORD, SECURITY_TOKEN = "ann@example.org", "a-password", "a-security-token"
 ROOT = "/services/data/v62.0"
 BATCH = 2_000
@@ -84,7 +85,8 @@ SPLITS: dict[str, dict[str, str]] = {
 class Salesforce:
     """The org. Its clock stands still until it is moved.
 
-    refusals: what befalls the next requests, one each; where it gives None, nothing does.
+    refusals: what befalls the next requests, one each; where it gives None, nothing does. rotates: a refresh token is
+    for one use, and who comes with a used one ends all sessions. needs_secret: an app has to give its secret too.
     """
 
     def __init__(self) -> None:
@@ -97,6 +99,9 @@ class Salesforce:
         self.requests: list[str] = []
         self.refusals: deque[Callable[[], Response | None]] = deque()
         self.before_answer: Callable[[str], None] = lambda _: None
+        self.rotates = False
+        self.needs_secret = True
+        self.refresh_token: str | None = REFRESH_TOKEN
         self._sessions = 0
         self._open: set[str] = set()
         self._cursors: dict[str, list[Record]] = {}
@@ -170,10 +175,35 @@ class Salesforce:
 
     async def _token(self, request: Request) -> Response:
         form = await request.form()
-        if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+        grant = form.get("grant_type")
+        secret = CLIENT_SECRET if self.needs_secret or grant == "client_credentials" else form.get("client_secret")
+        if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, secret):
             return JSONResponse({"error": "invalid_client", "error_description": "invalid client credentials"}, 400)
+        rotated = {}
+        if grant == "refresh_token":
+            if form.get("refresh_token") != self.refresh_token:
+                self._revoke()
+                refusal = {"error": "invalid_grant", "error_description": "expired access/refresh token"}
+                return JSONResponse(refusal, 400)
+            rotated = self._rotated()
+        elif grant != "client_credentials":
+            refusal = {"error": "unsupported_grant_type", "error_description": "grant type not supported"}
+            return JSONResponse(refusal, 400)
         session_id, url = self._session(request)
-        return JSONResponse({"access_token": session_id, "instance_url": url, "token_type": "Bearer"})
+        issued_at = str(round(self.now.timestamp() * 1000))
+        about = {"instance_url": url, "token_type": "Bearer", "issued_at": issued_at, "scope": "refresh_token api"}
+        return JSONResponse({"access_token": session_id, **about, **rotated})
+
+    def _rotated(self) -> dict[str, str]:
+        if not self.rotates:
+            return {}
+        self.refresh_token = f"{REFRESH_TOKEN}-{self._sessions + 1}"
+        return {"refresh_token": self.refresh_token}
+
+    def _revoke(self) -> None:
+        if self.rotates:
+            self.refresh_token = None
+            self.end_sessions()
 
     async def _soap(self, request: Request) -> Response:
         body = (await request.body()).decode()
@@ -317,6 +347,8 @@ class Salesforce:
         columns, name, rest = found.groups()
         if name not in self.schema:
             raise _Refused(error("INVALID_TYPE", f"sObject type '{name}' is not supported.", 400))
+        if stray := _ungrouped(columns, rest):
+            raise _Refused(error("MALFORMED_QUERY", f"Field must be grouped or aggregated: {stray}", 400))
         kinds = self.schema[name]
         source = (
             f'(SELECT * FROM "{name}"{"" if includes_deleted or "IsDeleted" not in kinds else " WHERE NOT IsDeleted"})'
@@ -350,6 +382,18 @@ class Salesforce:
         rows = [[_comparable(record[field]) for field in fields] for record in self.records[name].values()]
         database.executemany(f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(fields))})', rows)
         return database
+
+
+def _ungrouped(columns: str, rest: str) -> str | None:
+    """What a query with groups asks for, or sorts by, that is neither a group nor an aggregate. Aliases are none."""
+    groups = re.search(r"GROUP BY (.+?)(?= ORDER BY | LIMIT |$)", rest)
+    if not groups:
+        return None
+    order = re.search(r"ORDER BY (.+?)(?= LIMIT |$)", rest)
+    asked = [*columns.split(", "), *(order[1].split(", ") if order else ())]
+    expressions = (each.split(" ")[0] for each in asked)
+    allowed = groups[1].split(", ")
+    return next((each for each in expressions if each not in allowed and not each.startswith(("COUNT(", "SUM("))), None)
 
 
 class _Refused(Exception):

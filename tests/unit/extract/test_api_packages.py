@@ -1,5 +1,6 @@
 """A CRM that is read over an API, from its pages to raw: packages, places to go on from, and what has vanished."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -130,6 +131,14 @@ def test_a_long_load_leaves_several_packages_that_are_one_load(
     assert [package.batch_id for package in complete_packages(company.settings)] == list(report.batch_ids)
     company.land()
     assert sorted(company.raw()) == FIVE
+
+
+def test_cycles_of_garbage_are_sought_as_before_after_a_fetch_that_failed(company: Company) -> None:
+    before = gc.get_threshold()
+    company.breaks_after_pages = 0
+    with pytest.raises(SourceUnreachable):
+        company.fetch()
+    assert gc.get_threshold() == before
 
 
 def test_an_interrupted_load_goes_on_where_it_was_interrupted(company: Company) -> None:

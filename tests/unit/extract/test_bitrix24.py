@@ -31,6 +31,7 @@ from kpimart.demo.server.bitrix24 import (
 from kpimart.demo.server.faults import Kind
 from kpimart.demo.server.nested import nested
 from kpimart.demo.server.served import Served
+from kpimart.demo.server.table import Table
 from kpimart.demo.server.world import World, person_of
 from kpimart.errors import AccessRefused, BadSourceData, SettingsError, SourceUnreachable
 from kpimart.extract import bitrix24
@@ -422,6 +423,22 @@ def test_totals_count_live_deals_and_leads_by_owner_and_month(portal: Bitrix24) 
     with portal.client() as client:
         counted = {(one.object, one.manager_id, one.month): one.count for one in totals(client, portal.settings())}
     assert counted == expected
+
+
+def test_totals_name_owners_whom_the_portal_does_not_show(portal: Bitrix24, monkeypatch: pytest.MonkeyPatch) -> None:
+    deals = Counter(str(row["assignedById"]) for row in portal.rows("deals"))
+    (first, of_first), (second, of_second) = deals.most_common(2)
+    shown = [row for row in portal.rows("users") if row["ID"] not in (first, second)]
+    monkeypatch.setattr(
+        told, "users", lambda _: Table(shown, identity="ID", values=lambda row: {**row, "ID": int(row["ID"])})
+    )
+    totals = SOURCE.totals
+    assert totals
+    found: Counter[str | None] = Counter()
+    with portal.client() as client:
+        for one in totals(client, portal.settings()):
+            found[one.manager_id] += one.count if one.object == "deals" else 0
+    assert (found[first], found[second], found[None]) == (of_first, of_second, 0)
 
 
 def test_the_portals_clock_is_told(portal: Bitrix24) -> None:

@@ -259,6 +259,24 @@ def test_a_choice_and_a_composed_id_are_checked_too(crm: Any) -> None:
     assert call["reason"] == "what: expected one of call, meeting, email, task, found 'lunch'"
 
 
+def test_a_part_of_an_id_that_nobody_needs_may_be_empty_or_missing(crm: Any) -> None:
+    crm.write(GOOD)
+    crm.map("deal_splits", "shares.csv", {"deal": "deal", "manager": "who", "share": "part", "valid_from": "since"})
+    crm.write(
+        "D1,Ann,0.6,",
+        "D1,Bob,40%,",
+        "D1,Bob,1,2026-02-01",
+        "D1,,1,2026-02-01",
+        "D1,Cid,60,2026-02-01",
+        file="shares.csv",
+        header="deal,who,part,since",
+    )
+    rows, (nobody, too_much), _ = crm.read()
+    assert [row["id"] for row in rows["deal_splits"]] == ["D1|Ann|", "D1|Bob|", "D1|Bob|2026-02-01"]
+    assert nobody["reason"] == "expected an id in 'who', found nothing"
+    assert too_much["reason"].startswith("part: expected a share from 0 to 1, such as 0.6")
+
+
 def test_a_deleted_record_may_be_hollow(crm: Any) -> None:
     crm.map_deals(columns={"is_deleted": "gone"})
     crm.write("D1,,,,,,Yes", "D2,,,,,,no", header="opportunity,agent,stage,created,closed,amount,gone")

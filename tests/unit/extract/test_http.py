@@ -118,6 +118,18 @@ def test_an_answer_has_its_json_and_the_servers_own_clock(server: Server, client
     assert server.requests[0][1]["Authorization"] == f"Bearer {TOKEN}"
 
 
+def test_a_list_among_the_parameters_is_repeated_and_what_is_none_is_left_out(server: Server, client: Http) -> None:
+    client.get("crm", {"id[]": [1, 2], "after": None, "name": "a, b&c"})
+    assert server.requests[0][0] == "/base/crm?id%5B%5D=1&id%5B%5D=2&name=a%2C+b%26c"
+
+
+def test_what_is_posted_goes_as_json_with_its_length(server: Server, client: Http) -> None:
+    client.post("/search", {"limit": 5})
+    _, headers, _ = server.requests[0]
+    assert (headers["Content-Type"], headers["Content-Length"]) == ("application/json", "11")
+    assert server.bodies == [b'{"limit":5}']
+
+
 def test_an_empty_answer_is_none(server: Server, client: Http) -> None:
     server.then(says(204))
     assert client.get("/leads").json is None

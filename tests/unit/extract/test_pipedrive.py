@@ -1,18 +1,21 @@
 """A company's Pipedrive, read over loopback: whole at first, then what changed; nothing is lost and no limit broken."""
 
+import json
 import random
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fetching import Fetched, fetch_object
-from pipedrive import MOST, TEAM, TOKEN, USER, Pipedrive, too_many
+from pipedrive import CLIENT_ID, CLIENT_SECRET, MOST, REFRESH_TOKEN, TEAM, TOKEN, USER, Pipedrive, too_many
 from serving import Host, hosting
 from starlette.responses import JSONResponse, Response
 
 from kpimart.errors import AccessRefused, SettingsError, SourceUnreachable
 from kpimart.extract.pipedrive import SOURCE
+from kpimart.extract.source import Total
 from kpimart.settings import Settings
 
 
@@ -20,14 +23,14 @@ class Night:
     """The company, and the fetches of its objects, each going on where the last one ended."""
 
     def __init__(self, crm: Pipedrive, url: str, home: Path) -> None:
-        self.crm, self._url, self._home = crm, url, home
+        self.crm, self.url, self._home = crm, url, home
         self.cursors: dict[str, Any] = {}
         self.own: dict[str, Any] = {"requests_per_second": 1000}
 
     @property
     def settings(self) -> Settings:
         """Settings that do not wait."""
-        own = {"url": self._url, "token": TOKEN, **self.own}
+        own = {"url": self.url, "token": TOKEN, **self.own}
         http = {"attempts": 4, "backoff_seconds": 0.001, "longest_wait_seconds": 0.01}
         values: dict[str, Any] = {"home": self._home, "pipedrive": own, "http": http}
         return Settings(**values)
@@ -382,6 +385,62 @@ def test_who_is_not_let_in_is_told_so_without_the_token(night: Night, crm: Piped
         night.fetch("pipelines")
     assert "pipedrive" in str(refusal.value)
     assert "wrong-token" not in str(refusal.value)
+
+
+def test_totals_are_by_owner_with_archived_and_lost_deals_and_without_deleted_ones(
+    night: Night, crm: Pipedrive
+) -> None:
+    crm.users = [{**USER, "id": 1}, {**USER, "id": 2}]
+    for number in range(1, 6):
+        crm.add_deal(number, value=number + 0.1)
+    crm.deals[2] |= {"is_archived": True, "currency": "USD"}
+    crm.deals[3]["status"] = "lost"
+    crm.delete_deal(4)
+    crm.deals[5]["owner_id"] = 99
+    with SOURCE.connect(night.settings) as client:
+        assert SOURCE.totals
+        found = list(SOURCE.totals(client, night.settings))
+    # 1.1 + 2.1 + 3.1; nobody among the users has the deal of 5.1.
+    assert found == [
+        Total("deals", "1", None, 3, Decimal("6.30")),
+        Total("deals", None, None, 1, Decimal("5.10")),
+    ]
+
+
+@pytest.fixture
+def oauth(night: Night, crm: Pipedrive) -> Night:
+    """The nights of an app that a user let in, which knows the company's address by its tokens alone."""
+    night.own |= {"token": None, "url": None, "token_url": f"{night.url}/oauth/token"}
+    night.own |= {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN}
+    return night
+
+
+def test_an_app_that_a_user_let_in_goes_on_with_its_own_tokens_from_night_to_night(
+    oauth: Night, crm: Pipedrive
+) -> None:
+    crm.add_deal(1)
+    assert oauth.fetch("deals").ids == ["1"]
+    crm.pass_time(days=1)
+    crm.add_deal(2)
+    assert "2" in oauth.fetch("deals").ids
+
+
+def test_a_token_that_ends_in_the_middle_is_renewed(oauth: Night, many_deals: Pipedrive) -> None:
+    def ends(path: str) -> None:
+        if len(many_deals.requests) == 3:
+            many_deals.end_tokens()
+
+    many_deals.before_answer = ends
+    assert len(oauth.fetch("deals").payloads) == 1201
+    kept = json.loads((oauth.settings.home / "tokens" / "pipedrive.json").read_text())
+    assert kept["refresh_token"] == many_deals.refresh_token
+
+
+def test_a_refused_refresh_token_is_told_without_it(oauth: Night) -> None:
+    oauth.own["refresh_token"] = "used-up"
+    with pytest.raises(AccessRefused, match="KPIMART_PIPEDRIVE__REFRESH_TOKEN") as refusal:
+        oauth.fetch("deals")
+    assert "used-up" not in str(refusal.value)
 
 
 def test_a_crm_that_stays_away_is_unreachable(night: Night, crm: Pipedrive) -> None:

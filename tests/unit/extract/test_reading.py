@@ -134,6 +134,17 @@ def test_moments_and_ids_are_read_as_they_are_written() -> None:
     assert id_at("a.id")({"a": {"id": 5}}) == "5"
 
 
+def test_fields_and_allow_list_hold_for_more_kinds_of_records_than_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kpimart.extract.reading.REMEMBERED_SHAPES", 1)
+    records = [deal(1, amount=5), deal(2), deal(3, amount=None), deal(4, amount="6"), deal(5, amount=5, note="x")]
+    batches, account = taken(reading([Page(records, {})]))
+    kept = [orjson.loads(row["payload"])["fields"].get("amount", "–") for row in rows(batches)]
+    assert kept == [5, "–", None, "6", 5]
+    assert orjson.loads(account.fields or "")["fields.amount"] == ["number", "text"]
+
+
 # Where it goes on
 
 

@@ -1,7 +1,9 @@
 """A Salesforce org, read over loopback: by REST and Bulk to the same payloads, then what changed and what is gone."""
 
+import json
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 from fetching import Fetched, fetch_object
-from salesforce import CLIENT_ID, CLIENT_SECRET, PASSWORD, SECURITY_TOKEN, USERNAME, Salesforce, error
+from salesforce import CLIENT_ID, CLIENT_SECRET, PASSWORD, REFRESH_TOKEN, SECURITY_TOKEN, USERNAME, Salesforce, error
 from serving import Host, hosting
 from starlette.responses import JSONResponse, Response
 
@@ -304,6 +306,61 @@ def test_who_was_logged_out_logs_in_again(night: Night, deals: Salesforce) -> No
 def test_a_user_logs_in_with_a_password_and_a_security_token(night: Night, deals: Salesforce) -> None:
     night.own = {"username": USERNAME, "password": PASSWORD, "security_token": SECURITY_TOKEN}
     assert len(night.fetch("opportunities").payloads) == 5
+
+
+@pytest.fixture
+def oauth(night: Night, deals: Salesforce) -> Night:
+    """The nights of an app that a user let in; each refresh token is for one use."""
+    night.own["refresh_token"] = REFRESH_TOKEN
+    deals.rotates = True
+    return night
+
+
+def test_an_app_that_a_user_let_in_goes_on_with_its_own_tokens_from_night_to_night(
+    oauth: Night, deals: Salesforce
+) -> None:
+    assert len(oauth.fetch("opportunities").payloads) == 5
+    add_deal(deals, 6)
+    deals.pass_time(days=1)
+    deals.end_sessions()
+    assert deal_id(6) in oauth.fetch("opportunities").ids
+
+
+def test_a_session_that_ends_in_the_middle_is_renewed_by_the_next_refresh_token(
+    oauth: Night, deals: Salesforce
+) -> None:
+    def ends_twice(path: str) -> None:
+        if len(deals.requests) in (2, 5):
+            deals.end_sessions()
+
+    deals.before_answer = ends_twice
+    assert len(oauth.fetch("opportunities").payloads) == 5
+    kept = json.loads((oauth.settings.home / "tokens" / "salesforce.json").read_text())
+    # One to begin with, one for each end.
+    assert kept["refresh_token"] == deals.refresh_token == f"{REFRESH_TOKEN}-3"
+
+
+def test_processes_of_one_home_never_use_a_refresh_token_twice(oauth: Night, deals: Salesforce) -> None:
+    def process(_: int) -> None:
+        with SOURCE.connect(oauth.settings):
+            pass
+
+    with ThreadPoolExecutor(4) as processes:
+        list(processes.map(process, range(8)))
+    assert deals.refresh_token == f"{REFRESH_TOKEN}-8"
+
+
+def test_an_app_may_be_one_without_a_secret(oauth: Night, deals: Salesforce) -> None:
+    deals.needs_secret = False
+    del oauth.own["client_secret"]
+    assert len(oauth.fetch("opportunities").payloads) == 5
+
+
+def test_a_refused_refresh_token_is_told_without_it(oauth: Night, deals: Salesforce) -> None:
+    oauth.own["refresh_token"] = "used-up"
+    with pytest.raises(AccessRefused, match="KPIMART_SALESFORCE__REFRESH_TOKEN") as refusal:
+        oauth.fetch("opportunities")
+    assert "used-up" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

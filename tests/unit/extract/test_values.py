@@ -52,6 +52,12 @@ def test_a_moment_is_local_unless_it_names_its_offset(text: str, moment: datetim
         ("amount", "-10000000000000000", "beyond 16 digits"),
         ("number", "many", "expected a number"),
         ("boolean", "perhaps", "expected true or false"),
+        ("share", "60", "expected a share from 0 to 1, such as 0.6, or a percentage with its sign, 60%, found '60'"),
+        ("share", "1.01", "found '1.01'"),
+        ("share", "100.1%", "found '100.1%'"),
+        ("share", "-0.5", "found '-0.5'"),
+        ("share", "%", "found '%'"),
+        ("share", "0,5", "found '0,5'"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_what_was_expected_and_found(kind: Any, text: str, says: str) -> None:
@@ -71,6 +77,11 @@ def test_what_cannot_be_used_is_told_with_what_was_expected_and_found(kind: Any,
         ("date", "2026-07-01"),
         ("date", "2026-07-01T00:00:00"),
         ("boolean", "Yes"),
+        ("share", "1"),
+        ("share", ".333333333333"),
+        ("share", "33.3333 %"),
+        ("share", "100%"),
+        ("share", "0"),
         ("amount", ""),
         ("date", ""),
         ("moment", ""),
@@ -85,6 +96,10 @@ def test_a_decimal_comma_turns_the_marks_round() -> None:
     assert check is not None
     assert check("1.054,50") is None
     assert "1234,56" in str(check("1,054.50"))
+    check = check_for("share", decimal_mark=",")
+    assert check is not None
+    assert check("33,3%") is None
+    assert "0,6" in str(check("0.5"))
 
 
 def test_a_format_is_the_only_way_to_write_a_date() -> None:
