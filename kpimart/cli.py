@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 demo = typer.Typer(help="A small company that lives, to try everything on.", no_args_is_help=True)
 app.add_typer(demo, name="demo")
+kpi = typer.Typer()
+app.add_typer(kpi, name="kpi")
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="The kpimart.toml to use.", show_default="./kpimart.toml")
@@ -61,7 +63,7 @@ def run(
 ) -> None:
     """Extract, build, validate and publish."""
     settings = load_settings(config)
-    codes = figures.profile_kpis(settings.profile)
+    codes = figures.profile_kpis(settings.profile, settings.seeds)
     with _progress() as tell:
         done = pipeline.run(
             settings,
@@ -76,6 +78,7 @@ def run(
             {
                 "batches": [dataclasses.asdict(batch) for batch in done.extraction.batches],
                 "build": done.build.build_id,
+                "warnings": done.build.warnings,
                 "gate": report.gate_counts(done),
                 "release": dataclasses.asdict(done.release),
                 "steps": done.steps,
@@ -109,7 +112,7 @@ def watch(
     from kpimart.watching import watch as watch_folder
 
     settings = load_settings(config)
-    codes = figures.profile_kpis(settings.profile)
+    codes = figures.profile_kpis(settings.profile, settings.seeds)
 
     def take() -> None:
         with _progress() as tell:
@@ -133,7 +136,7 @@ def build(config: Config = None, as_of: AsOf = None, known_at: KnownAt = None, a
     if as_json:
         _print_json(dataclasses.asdict(made))
     else:
-        _print(f"build {made.build_id} is ready for its gate: kpimart validate")
+        _print(*report.of_warnings(made.warnings), f"build {made.build_id} is ready for its gate: kpimart validate")
 
 
 @app.command()
@@ -165,8 +168,9 @@ def publish(
         _print(report.of_release(release))
 
 
-@app.command()
-def kpi(
+@kpi.callback(invoke_without_command=True)
+def kpi_table(
+    context: typer.Context,
     by: Annotated[Level, typer.Option("--by", help="Whose figures.")] = "department",
     period: Annotated[
         str,
@@ -185,14 +189,93 @@ def kpi(
     """Show the figures of a period, with their change on the period before."""
     from kpimart.publish.release import find
 
+    if context.invoked_subcommand:
+        _refuse_options_before(context)
+        return
     settings = load_settings(config)
     release = find(settings.home, release_id)
-    chosen = codes or figures.profile_kpis(settings.profile)
+    chosen = codes or figures.profile_kpis(settings.profile, settings.seeds)
     found = figures.read_figures(release.database, level=by, period=period, kpi_codes=chosen, language=lang)
     if as_json:
         _print_json(dataclasses.asdict(found))
     else:
         _print(render.figures_table(found, by, lang))
+
+
+@kpi.command()
+def explain(
+    code: Annotated[str, typer.Argument(help="The KPI's code.")],
+    manager: Annotated[str | None, typer.Option("--manager", help="A manager's id or name.")] = None,
+    department: Annotated[str | None, typer.Option("--department", help="A department's id or name.")] = None,
+    period: Annotated[
+        str, typer.Option("--period", help="A grain, for its last complete period, or a period, as in kpimart kpi.")
+    ] = "month",
+    list_all: Annotated[bool, typer.Option("--all", help="List every contribution.")] = False,
+    lang: Annotated[Literal["en", "ru"], typer.Option("--lang", help="Language of the names.")] = "en",
+    release_id: Annotated[
+        str | None, typer.Option("--release", help="A release.", show_default="the current one")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a figure is made of: its formula, its measures, and what contributes how much."""
+    from kpimart.explain import SHOWN_ROWS
+    from kpimart.explain import explain as find_contributions
+    from kpimart.publish.release import find
+
+    release = find(load_settings(config).home, release_id)
+    explained = find_contributions(
+        release.database,
+        code,
+        period=period,
+        manager=manager,
+        department=department,
+        language=lang,
+        shown_rows=None if list_all else SHOWN_ROWS,
+    )
+    if as_json:
+        _print_json({**dataclasses.asdict(explained), "differences": explained.differences})
+    else:
+        _print(*report.of_explanation(explained))
+    if explained.differences:
+        raise typer.Exit(KpiMartError.exit_code)
+
+
+@kpi.command()
+def simulate(
+    profile: Annotated[str, typer.Option("--profile", help="The strategy profile to score by.")],
+    period: Annotated[
+        str,
+        typer.Option("--period", help="month, quarter or year, for the last complete one, or 2026, 2026-Q3, 2026-04."),
+    ] = "quarter",
+    by: Annotated[Level, typer.Option("--by", help="Whose scorecards.")] = "manager",
+    like_last_year: Annotated[
+        bool, typer.Option("--like-last-year", help="Where there is no target, ask for the figure of the year before.")
+    ] = False,
+    release_id: Annotated[
+        str | None, typer.Option("--release", help="A release.", show_default="the current one")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a past period by another profile, beside what was published."""
+    from kpimart.publish.release import find
+    from kpimart.simulation import simulate as score_anew
+
+    settings = load_settings(config)
+    release = find(settings.home, release_id)
+    simulation = score_anew(
+        release.database,
+        profile=profile,
+        period=period,
+        level=by,
+        seeds=settings.seeds,
+        like_last_year=like_last_year,
+    )
+    if as_json:
+        _print_json(dataclasses.asdict(simulation))
+    else:
+        _print(*report.of_simulation(simulation, by))
 
 
 @app.command()
@@ -333,15 +416,18 @@ def demo_serve(
             "--until", formats=["%Y-%m-%d"], help="The day on which the company stands.", show_default="2026-10-16"
         ),
     ] = None,
+    years: Annotated[int, typer.Option("--years", min=1, help="For how many years it has used its CRM by then.")] = 3,
     limits: Annotated[bool, typer.Option("--limits/--no-limits", help="Whether to keep the CRMs' limits.")] = True,
 ) -> None:
     """Serve the demo company's CRM over HTTP, as several CRMs would, until interrupted."""
     from kpimart.demo import UNTIL
+    from kpimart.demo.clock import years_before
     from kpimart.demo.server import Served, World
     from kpimart.demo.server.app import access, listening, run_until_interrupted
 
+    day = until.date() if until else UNTIL
     with listening(port) as listener:
-        world = World(until=until.date() if until else UNTIL)
+        world = World(until=day, opened_on=years_before(day, years))
         served = Served(world, limits=limits)
         _print(render.rows_table(("api", "", ""), access(listener)))
         run_until_interrupted(served, listener)
@@ -356,7 +442,7 @@ def demo_run(
     from kpimart.demo.nights import served_company
 
     settings = load_settings(config)
-    codes = figures.profile_kpis(settings.profile)
+    codes = figures.profile_kpis(settings.profile, settings.seeds)
     with served_company(settings) as company:
         for number, night in enumerate(company.nights(nights), start=1):
             _print(f"night {number} of {nights}, {night.astimezone(settings.zone):%Y-%m-%d %H:%M}")
@@ -364,6 +450,14 @@ def demo_run(
                 done = pipeline.run(company.settings, as_of=night, tell=tell)
             told = report.of_run(settings, done, codes) if number == nights else report.of_batches(done.extraction)
             _print(*told, "")
+
+
+def _refuse_options_before(context: typer.Context) -> None:
+    """An option that stands before the command would be read and forgotten."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if source is not None and source.name == "COMMANDLINE":
+            raise SettingsError(f"give {parameter.opts[0]} after {context.invoked_subcommand}, not before it")
 
 
 def _moment(settings: Settings, option: str, text: str | None) -> datetime | None:

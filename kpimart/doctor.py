@@ -9,11 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from kpimart.catalogue import problems_of, read_catalogue
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, WarehouseBusy
 from kpimart.figures import profile_kpis
+from kpimart.measures import read_measures
 from kpimart.paths import DBT_PROJECT, EXPECTATIONS, SEEDS
 from kpimart.publish.contract import BUILT
+from kpimart.seeds import own_seeds
 from kpimart.settings import Settings
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, writer_lock
 
@@ -44,7 +47,9 @@ def examine(settings: Settings, files: Path | None = None) -> list[Check]:
 def _checks(settings: Settings, files: Path | None) -> Iterator[tuple[str, Callable[[], list[Check] | Check | str]]]:
     yield "python", lambda: f"{sys.version.split()[0]}, {', '.join(_versions())}"
     yield "settings", lambda: _settings(settings)
-    yield "profile", lambda: f"{settings.profile}: {', '.join(profile_kpis(settings.profile))}"
+    yield "seeds", lambda: _seeds(settings.seeds)
+    yield "profile", lambda: f"{settings.profile}: {', '.join(profile_kpis(settings.profile, settings.seeds))}"
+    yield "catalogue", lambda: _catalogue(settings)
     yield "project", _project
     yield "home", lambda: _home(settings.home)
     yield "warehouse", lambda: _warehouse(settings.home)
@@ -74,6 +79,19 @@ def _versions() -> list[str]:
 def _settings(settings: Settings) -> str:
     where = settings.config or "no kpimart.toml, only defaults and the environment"
     return f"{where}; time zone {settings.time_zone}, base currency {settings.base_currency}"
+
+
+def _seeds(own: Path | None) -> str:
+    names = ", ".join(own_seeds(own))
+    return f"{own}: {names or 'none'}; all others are the project's" if own else "the project's"
+
+
+def _catalogue(settings: Settings) -> list[Check] | str:
+    found = problems_of(settings)
+    if found:
+        return [Check("catalogue", "failed", str(problem)) for problem in found]
+    kpis, measures = len(read_catalogue(settings.seeds)), len(read_measures())
+    return f"{kpis} KPIs of {measures} measures, their profiles, assignments and targets are sound"
 
 
 def _project() -> Check | str:

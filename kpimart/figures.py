@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from kpimart.errors import SettingsError
-from kpimart.paths import SEEDS
+from kpimart.seeds import seed_file
 from kpimart.warehouse import open_database
 
 GRAINS = ("day", "week", "month", "quarter", "year")
@@ -70,10 +70,13 @@ class Figures:
     figures: tuple[Figure, ...]
 
 
-def profile_kpis(profile: str) -> tuple[str, ...]:
-    """The KPIs of a strategy profile, the heaviest first; raises SettingsError for one that the seed does not have."""
-    path = SEEDS / "kpi_profile.csv"
-    with path.open(encoding="utf-8", newline="") as rows:
+def profile_kpis(profile: str, seeds: Path | None) -> tuple[str, ...]:
+    """The KPIs of a strategy profile, the heaviest first; raises SettingsError for one that the seed does not have.
+
+    seeds: the company's own folder of seeds, if it has one.
+    """
+    path = seed_file("kpi_profile.csv", seeds)
+    with path.open(encoding="utf-8-sig", newline="") as rows:
         weights = [(row["profile"], row["kpi_code"], Decimal(row["weight"])) for row in csv.DictReader(rows)]
     chosen = sorted((row for row in weights if row[0] == profile), key=lambda row: -row[2])
     if not chosen:
@@ -91,7 +94,7 @@ def read_figures(database: Path, *, level: str, period: str, kpi_codes: Sequence
     """
     with open_database(database) as connection:
         kpis = _kpis(connection, kpi_codes, language)
-        chosen = _period(connection, period)
+        chosen = find_period(connection, period)
         rows = connection.execute(
             """
             select
@@ -135,7 +138,8 @@ def _kpis(connection: duckdb.DuckDBPyConnection, codes: Sequence[str], language:
     return tuple(known[code] for code in codes)
 
 
-def _period(connection: duckdb.DuckDBPyConnection, asked: str) -> Period:
+def find_period(connection: duckdb.DuckDBPyConnection, asked: str) -> Period:
+    """The period that is asked for, as `read_figures` takes it; raises SettingsError if the release has none such."""
     grain, condition = _condition(asked)
     row: Any = connection.execute(
         f"""

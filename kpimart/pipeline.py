@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from kpimart.publish.contract import BUILT
 from kpimart.quality.gate import Judge
 from kpimart.quality.parameters import raw_parameters, reporting_parameters
 from kpimart.quality.verdict import Verdict, explain, record
+from kpimart.seeds import seed_texts
 from kpimart.settings import Settings
 from kpimart.transform import Transformation, parse_dbt, run_dbt
 from kpimart.warehouse import (
@@ -85,6 +86,7 @@ def run(
 ) -> Run:
     """Extract, build, validate and publish; raises what the steps raise."""
     steps: dict[str, float] = {}
+    _require_sound_catalogue(settings, known_at)
     with writer_lock(settings.home), Judge() as judge:
         with _timed(steps, "extract"):
             landed = _fetch_and_land(settings, source=source, files=files, clock=clock, tell=tell)
@@ -133,8 +135,9 @@ def build(
 
     as_of: only what occurred before it counts (default: the configured one, else now). known_at: only what was accepted
     by then is read (default: now). A build of an earlier moment than the last is made in a file of its own.
-    Raises BuildFailed, and SettingsError for moments that nothing is known of.
+    Raises BuildFailed, and SettingsError for moments that nothing is known of and for a KPI catalogue with errors.
     """
+    _require_sound_catalogue(settings, known_at)
     with writer_lock(settings.home):
         return _build(settings, as_of=as_of, known_at=known_at, clock=clock, tell=tell)
 
@@ -174,6 +177,14 @@ def rollback(settings: Settings, release_id: str | None = None) -> "Release":
 
     with writer_lock(settings.home):
         return serve(settings.home, release_id)
+
+
+def _require_sound_catalogue(settings: Settings, known_at: datetime | None) -> None:
+    """Before anything is started; a past moment has the catalogue that it had."""
+    from kpimart.catalogue import require_sound
+
+    if known_at is None:
+        require_sound(settings)
 
 
 def _fetch_and_land(
@@ -250,10 +261,10 @@ def _build(
     else:
         tell("preparing a scratch database")
         transformation, manifest = _prepare_scratch(settings, made), None
-    run_dbt(transformation, lambda node, _: tell(f"building {node}"), manifest)
+    warnings = run_dbt(transformation, lambda node, _: tell(f"building {node}"), manifest)
     with open_warehouse(settings.home) as connection:
         connection.execute("update ops.build set finished_at = ? where build_id = ?", [clock(), made.build_id])
-    return made
+    return replace(made, warnings=warnings)
 
 
 def _validate(settings: Settings, made: Build, judge: Judge, *, clock: Clock, tell: Tell) -> Verdict:
@@ -344,7 +355,12 @@ def _place_of(
 
 
 def _live(settings: Settings) -> Transformation:
-    return Transformation(settings.home / WAREHOUSE_FILE, settings.home / "dbt", settings.sources)
+    folder = settings.home / "dbt"
+    project = DBT_PROJECT
+    if settings.seeds:
+        project = folder / "project"
+        _write_project(project, seed_texts(settings.seeds))
+    return Transformation(settings.home / WAREHOUSE_FILE, folder, settings.sources, project=project)
 
 
 def _is_live(made: Build) -> bool:
@@ -392,16 +408,16 @@ def _prepare_scratch(settings: Settings, made: Build) -> Transformation:
 
 
 def _write_project(project: Path, seeds: dict[str, str]) -> None:
-    """The dbt project as it is, over the seeds as they were."""
+    """The dbt project as it is, over other seeds; one that was not there yet has its columns, and no rows."""
     shutil.rmtree(project, ignore_errors=True)
     (project / "seeds").mkdir(parents=True)
     for path in DBT_PROJECT.iterdir():
         if path.name in ("dbt_project.yml", "macros", "models", "tests"):
             (project / path.name).symlink_to(path.resolve())
     for path in SEEDS.glob("*.yml"):
-        if path.with_suffix(".csv").name in seeds:
-            (project / "seeds" / path.name).symlink_to(path.resolve())
-    for name, content in seeds.items():
+        (project / "seeds" / path.name).symlink_to(path.resolve())
+    columns = {path.name: path.read_text(encoding="utf-8").partition("\n")[0] for path in SEEDS.glob("*.csv")}
+    for name, content in {**columns, **seeds}.items():
         (project / "seeds" / name).write_text(content, encoding="utf-8")
 
 

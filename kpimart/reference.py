@@ -3,7 +3,6 @@
 A page that is not what this module makes of the code is stale, and a test refuses it.
 """
 
-import csv
 import importlib
 import inspect
 import re
@@ -14,15 +13,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-import jinja2
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from kpimart.catalogue import read_catalogue
 from kpimart.extract.canonical import OBJECTS, CanonicalColumn, CanonicalObject
 from kpimart.extract.packages import API_SOURCES, api_source
 from kpimart.extract.source import ApiObject
-from kpimart.paths import DBT_PROJECT, EXPECTATIONS, PROJECT, SEEDS
+from kpimart.measures import Measure, parse_formula, read_measures
+from kpimart.paths import EXPECTATIONS, PROJECT
 from kpimart.publish.contract import CONTRACT_VERSION, ENTITY_LEVELS, GRAINS, PUBLISHED, Column, Table, wide_view
 from kpimart.quality import wording
 from kpimart.quality.suites import Expectation, filled, read_suite, suite_files
@@ -30,7 +30,6 @@ from kpimart.settings import ApiSettings, OAuthSettings, Settings
 from kpimart.staging_contract import staging_files
 
 PAGES = PROJECT / "docs" / "reference"
-MEASURES = DBT_PROJECT / "macros" / "measures.sql"
 
 HEAD = "<!-- Made by `make docs` from {source}. Edit that, not this page. -->\n\n# {title}\n\n{introduction}\n"
 
@@ -131,12 +130,6 @@ def kpis_page() -> str:
     )
 
 
-def read_catalogue() -> list[dict[str, str]]:
-    """The rows of the catalogue, in its order."""
-    with (SEEDS / "kpi_catalogue.csv").open(encoding="utf-8", newline="") as rows:
-        return list(csv.DictReader(rows))
-
-
 def _place_of(kpis: list[dict[str, str]]) -> Callable[[dict[str, str]], int]:
     """The groups in the order in which the catalogue first names them."""
     order = list(dict.fromkeys(kpi["group"] for kpi in kpis))
@@ -175,7 +168,7 @@ _ADDITIVITY = {
 
 def measures_page() -> str:
     """Every measure, by how it adds up, with the KPIs that are made of it."""
-    measures = read_measures()
+    measures = list(read_measures().values())
     sections = [
         f"## {additivity.capitalize()}\n\n{meaning}\n\n{_measures_table(measures, additivity)}"
         for additivity, meaning in _ADDITIVITY.items()
@@ -190,61 +183,38 @@ def measures_page() -> str:
     )
 
 
-def read_measures() -> list[dict[str, str]]:
-    """The measures as the macro lists them.
-
-    dbt's `return` is the one thing in it that Jinja does not know; here it keeps what it is given.
-    """
-    returned: list[list[dict[str, str]]] = []
-
-    def keep(value: list[dict[str, str]]) -> str:
-        returned.append(value)
-        return ""
-
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=True)
-    template = environment.from_string(MEASURES.read_text(encoding="utf-8"), globals={"return": keep})
-    template.module.measures()  # type: ignore[attr-defined]
-    return returned[0]
-
-
-def names_in(formula: str) -> set[str]:
-    """The measures that a formula mentions."""
-    return set(re.findall(r"[a-z]\w*", formula))
-
-
-def _measures_table(measures: list[dict[str, str]], additivity: str) -> str:
-    formulas = {kpi["kpi_code"]: names_in(kpi["formula"]) for kpi in read_catalogue()}
+def _measures_table(measures: list[Measure], additivity: str) -> str:
+    formulas = {kpi["kpi_code"]: parse_formula(kpi["formula"]).measures for kpi in read_catalogue()}
     return _table(
-        ("measure", "relation", "value of a row", "filter", "none", "unknown", "KPIs"),
+        ("measure", "relation", "clock", "value of a row", "filter", "none", "unknown", "KPIs"),
         [
             (
-                f"`{measure['name']}`",
-                measure["relation"],
-                f"`{measure['sql']}`",
-                f"`{measure['filter']}`" if "filter" in measure else "",
+                f"`{measure.name}`",
+                measure.relation,
+                f"`{measure.clock}`",
+                f"`{measure.sql}`",
+                f"`{measure.filter}`" if measure.filter else "",
                 "NULL" if additivity == "distribution" else "0",
                 _unknown(measure),
-                _used_by(measure["name"], measures, formulas),
+                _used_by(measure.name, measures, formulas),
             )
             for measure in measures
-            if measure["additivity"] == additivity
+            if measure.additivity == additivity
         ],
     )
 
 
-def _used_by(name: str, measures: list[dict[str, str]], formulas: Mapping[str, set[str]]) -> str:
+def _used_by(name: str, measures: list[Measure], formulas: Mapping[str, tuple[str, ...]]) -> str:
     """The KPIs that mention a measure; else the measures that it is counted for."""
     kpis = [code for code, names in formulas.items() if name in names]
-    counted_for = [
-        each["name"] for each in measures if name in (each.get("sample"), each.get("known"), each.get("unknown"))
-    ]
+    counted_for = [each.name for each in measures if name in each.counted_with]
     return _listed(kpis) or f"counted for {_listed(counted_for)}"
 
 
-def _unknown(measure: Mapping[str, str]) -> str:
-    if "unknown" in measure:
+def _unknown(measure: Measure) -> str:
+    if measure.unknown:
         return "NULL as soon as one is"
-    if "known" in measure or "amount" in measure["sql"]:
+    if measure.known or measure.is_amount:
         return "NULL if all are"
     return ""
 
@@ -257,9 +227,11 @@ SETTINGS: dict[str, str] = {
     "sources": "The sources that a run reads.",
     "time_zone": "The business time zone: it decides on which day, and so in which month, something happened.",
     "base_currency": "The currency of all amounts that are published; others are converted by seeds/exchange_rate.csv.",
+    "constant_rates_on": "The day whose exchange rates make amounts of all days comparable; the latest rates unless said.",
     "fiscal_year_start": "The month in which the company's year begins; quarters and years follow it.",
     "as_of": "The moment that the figures speak of where a run is not given one; a bare date is its local midnight.",
     "profile": "The strategy profile of seeds/kpi_profile.csv, whose KPIs are shown where none are named.",
+    "seeds": "A folder whose `*.csv` stand in for the seeds of the same names: the company's own parameters.",
     "thresholds.max_quarantined_share": "The share of an object's rows that may be set aside before its batch is held.",
     "thresholds.max_vanished_share": "The share of an object's known records that may be missing from a full export.",
     "thresholds.max_rate_age_days": "How many days old an exchange rate may be on the day it is used for.",
@@ -267,6 +239,7 @@ SETTINGS: dict[str, str] = {
     "definitions.regular_min_purchases": "How many purchases within the window make a customer a regular one.",
     "definitions.lost_after_days": "A customer who has not bought for this many days is lost.",
     "definitions.stale_after_days": "An open deal that has been in its stage for longer is stale.",
+    "definitions.min_leaderboard_sample": "A leaderboard hides a figure that rests on fewer deals, leads or customers.",
     "files.folder": "Where the export lies; `--files` comes before it.",
     "files.stages": "The stages of the pipelines, each with its outcome.",
     "files.stages[].name": "The stage as the export writes it.",
@@ -306,12 +279,13 @@ SETTINGS: dict[str, str] = {
     "crm.refresh_token": "OAuth: what new access tokens are got with; a rotated one is kept in `home`/tokens.",
     "hubspot.url": "The API.",
     "salesforce.url": "Where to log in: the org's own domain, or that of a sandbox.",
-    "salesforce.username": "A user, instead of client credentials.",
+    "salesforce.username": "A user with a password, instead of OAuth or client credentials.",
     "salesforce.password": "The user's password.",
     "salesforce.security_token": "The user's security token, where the org asks for one.",
     "salesforce.api_version": "The version of the API.",
     "salesforce.bulk_from": "The first load of an object with as many records comes by Bulk API 2.0.",
-    "pipedrive.url": "The company's address, such as `https://company.pipedrive.com`.",
+    "pipedrive.url": "The company's address, such as `https://company.pipedrive.com`; by OAuth it is told.",
+    "pipedrive.token_url": "OAuth: where tokens are given.",
     "pipedrive.changelog": "Whether the history of each deal is read too, one request a deal that changed.",
     "bitrix24.webhook": "The address of an incoming webhook, with its key.",
     "bitrix24.url": "OAuth: the portal, such as `https://company.bitrix24.com`.",
@@ -495,6 +469,7 @@ _KINDS = {
     "date": "a date",
     "amount": "an amount",
     "number": "a number",
+    "share": "0 to 1, or a percentage with its sign",
     "boolean": "true or false",
 }
 
@@ -578,10 +553,11 @@ def _command_sections(command: Any, context: Any) -> Iterator[str]:
         inner = command.get_command(context, name)
         with context.scope():
             inner_context = inner.make_context(name, [], parent=context, resilient_parsing=True)
-        if hasattr(inner, "list_commands"):
-            yield from _command_sections(inner, inner_context)
-        else:
+        is_group = hasattr(inner, "list_commands")
+        if not is_group or inner.invoke_without_command:
             yield _command_section(inner, inner_context)
+        if is_group:
+            yield from _command_sections(inner, inner_context)
 
 
 def _command_section(command: Any, context: Any) -> str:

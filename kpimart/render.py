@@ -32,7 +32,7 @@ _WORDS = {
 
 
 def value_text(value: Decimal | None, unit: str) -> str:
-    """A value as people write it: 3,086,111.00 (amounts), 1,254 (counts), 61.7 % (rates), 51.8 (days)."""
+    """A value as people write it: 3,086,111.00 (amounts), 1,254 (counts), 61.7 % (rates), 51.8 (days, hours)."""
     if value is None:
         return UNDEFINED
     match unit:
@@ -40,7 +40,7 @@ def value_text(value: Decimal | None, unit: str) -> str:
             return f"{value * 100:z,.1f} %"
         case "count":
             return f"{value:z,.0f}"
-        case "days":
+        case "days" | "hours":
             return f"{value:z,.1f}"
         case _:
             return f"{value:z,.2f}"
@@ -120,7 +120,7 @@ def console(*, to_stderr: bool = False) -> Console:
 
 def _heading(kpi: Kpi, figures: Figures) -> str:
     unit = next((figure.unit for figure in figures.figures if figure.kpi_code == kpi.kpi_code), "")
-    is_amount = unit not in ("", "ratio", "count", "days")
+    is_amount = unit not in ("", "ratio", "count", "days", "hours")
     return f"{kpi.name}, {unit.replace('_per_day', '/day')}" if is_amount else kpi.name
 
 

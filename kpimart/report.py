@@ -1,7 +1,8 @@
 """What a person wants to see at the end of a command: what was read, built and judged, and where the result lies."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -14,8 +15,10 @@ from kpimart.settings import Settings
 from kpimart.status import ChangedField, LastBatch, LastBuild, SetAside, Status
 
 if TYPE_CHECKING:
+    from kpimart.explain import Explanation, Input, Quotient, Section
     from kpimart.forget import Finding
     from kpimart.reconcile import Cell, Reconciliation, Sum
+    from kpimart.simulation import Rescored, Simulation
 
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "errored")
 SHOWN_IDS = 5
@@ -35,6 +38,7 @@ def of_run(settings: Settings, done: Run, kpi_codes: Sequence[str]) -> Iterator[
             ("took", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in done.steps.items())),
         ]
     )
+    yield from of_warnings(done.build.warnings)
     month = figures.latest_month(done.release.database)
     for level in ("company", "department"):
         yield ""
@@ -42,6 +46,14 @@ def of_run(settings: Settings, done: Run, kpi_codes: Sequence[str]) -> Iterator[
         yield render.figures_table(found, level)
     yield ""
     yield of_release(done.release)
+
+
+def of_warnings(warnings: Sequence[str]) -> Iterator[RenderableType]:
+    """What the build's tests found that did not stop it."""
+    for warning in warnings:
+        first, *further = warning.splitlines()
+        yield f"warning: {first}"
+        yield from further
 
 
 def of_batches(extraction: Extraction) -> Iterator[RenderableType]:
@@ -258,3 +270,169 @@ def _length(age: timedelta) -> str:
     if age.days:
         return f"{age.days:,} day{'' if age.days == 1 else 's'}"
     return f"{age.seconds // 3600} h {age.seconds % 3600 // 60} min"
+
+
+# ------------------------------------------------------------------------------------------------------ an explanation
+
+_CLOCKS = {
+    "occurred_at": "the moment it happened",
+    "created_at": "the moment it was created",
+    "won_at": "the moment it was won first",
+    "lapsed_on": "the day on which the time without a purchase ran out",
+    "period_end": "the end of the period",
+}
+_ADDED_UP = {
+    "additive": "added up",
+    "snapshot": "as it stands at the end of the period",
+    "distinct": "each counted once",
+    "distribution": "the median of the values",
+}
+
+
+def of_explanation(explained: "Explanation") -> Iterator[RenderableType]:
+    """A figure, what it is computed from, what contributes to it, and whether that is what was published."""
+    kpi, period = explained.kpi, explained.period
+    through = explained.last_day
+    ends = f"{period.end}" if through == period.end else f"{period.end}, so far through {through}"
+    yield f"{kpi.name} ({kpi.kpi_code}), {explained.entity.name}, {period.start} … {ends}"
+    yield kpi.description
+    yield ""
+    yield render.facts(
+        [
+            ("formula", kpi.formula),
+            ("figure", _quotient(explained.found, explained.unit)),
+            ("published", _published(explained)),
+            ("credit", f"{explained.lens}: to the owner, and the department that they were in, when it happened"),
+            ("unit", f"{explained.unit}, {kpi.better} is better"),
+            ("defined by", kpi.owner),
+        ]
+    )
+    yield render.rows_table(
+        ("measure", "value", "one row brings", "of which count", "rows", "dated by", "together"),
+        [_input_row(each) for each in explained.inputs],
+    )
+    for section in explained.sections:
+        yield ""
+        yield from _of_section(section)
+    for difference in explained.differences:
+        yield f"DOES NOT ADD UP: {difference}; this is a defect of kpimart, tell who looks after it"
+
+
+def _published(explained: "Explanation") -> str:
+    if explained.differences:
+        return "NOT THE SAME, see below"
+    if explained.published is None:
+        return "nothing, as nothing is there"
+    return "the same"
+
+
+def _quotient(found: "Quotient", unit: str) -> str:
+    value = render.value_text(found.value, unit)
+    if found.numerator is None and found.denominator is None:
+        return value
+    return f"{_plain(found.numerator)} / {_plain(found.denominator)} = {value}"
+
+
+def _plain(number: Decimal | None, *, is_amount: bool = False) -> str:
+    """A number with all its digits and no more; an amount with its cents."""
+    if number is None:
+        return render.UNDEFINED
+    short = number.normalize()
+    places = 2 if is_amount else max(0, -int(short.as_tuple().exponent))
+    return f"{short:,.{places}f}"
+
+
+def _input_row(each: "Input") -> tuple[object, ...]:
+    measure = each.measure
+    return (
+        measure.name,
+        f"{_plain(each.value, is_amount=measure.is_amount)}{f' ({each.why})' if each.why else ''}",
+        measure.sql,
+        measure.filter or "all",
+        each.rows,
+        _CLOCKS.get(measure.clock or "", measure.clock or ""),
+        _ADDED_UP[measure.additivity],
+    )
+
+
+def _of_section(section: "Section") -> Iterator[RenderableType]:
+    """The contributions, one row each, and below them what they come to."""
+    yield f"{section.title}: {section.count:,}"
+    if not section.rows:
+        return
+    rows = [
+        (
+            row.id,
+            row.name or "",
+            str(row.day),
+            row.what if row.sign > 0 else f"{row.what}, taken back",
+            _plain(row.amount, is_amount=True),
+            *_of_measures(section, row.weights),
+        )
+        for row in section.rows
+    ]
+    left = section.count - len(section.rows)
+    if left:
+        rows.append((f"and {left:,} more: --all", "", "", "", "", *_of_measures(section, section.rest)))
+    rows.append(("together", "", "", "", "", *_of_measures(section, section.totals)))
+    yield render.rows_table(
+        ("id", "name", "day", "what", "amount", *(measure.name for measure in section.measures)), rows
+    )
+
+
+def _of_measures(section: "Section", values: Mapping[str, Decimal | None]) -> Iterator[str]:
+    for measure in section.measures:
+        yield _plain(values.get(measure.name), is_amount=measure.is_amount)
+
+
+# ------------------------------------------------------------------------------------------------------- a simulation
+
+
+def of_simulation(simulation: "Simulation", level: str) -> Iterator[RenderableType]:
+    """Everybody's score and bonus coefficient before and after, what that changes on average, and what is missing."""
+    period, before, after = simulation.period, simulation.profile_before, simulation.profile_after
+    ends = f"{period.end}" if period.is_complete else f"{period.end}, going on"
+    yield f"{period.start} … {ends}: scored by {before} as published, and by {after} as the seeds have it"
+    yield render.rows_table(
+        (level, f"score, {before}", f"score, {after}", "change", "bonus ×", "then ×", "change", "of the weight"),
+        [_rescored_row(each) for each in simulation.scorecards],
+    )
+    both = list(_coefficients(simulation.scorecards))
+    if both:
+        mean_before, mean_after = (sum(each, Decimal(0)) / len(both) for each in zip(*both, strict=True))
+        yield f"mean bonus coefficient of the {len(both)} with both: {mean_before:.2f}, then {mean_after:.2f}"
+    for each in simulation.untargeted:
+        without = each.without_target - each.like_last_year
+        asked = f", {each.like_last_year} ask for last year's figure" if each.like_last_year else ""
+        found = f"{each.without_target} of {each.scorecards} have no target"
+        yield f"{each.kpi_code}: {found}{asked}, {without} do not count it"
+    if simulation.untargeted and not any(each.like_last_year for each in simulation.untargeted):
+        yield "add --like-last-year to ask for the figure of the year before where there is no target"
+
+
+def _coefficients(rescored: "Sequence[Rescored]") -> Iterator[tuple[Decimal, Decimal]]:
+    for each in rescored:
+        if each.coefficient_before is not None and each.coefficient_after is not None:
+            yield each.coefficient_before, each.coefficient_after
+
+
+def _rescored_row(each: "Rescored") -> tuple[str, ...]:
+    weight = each.scored_weight_after
+    return (
+        each.entity_name,
+        _score(each.score_before),
+        _score(each.score_after),
+        _signed(each.score_change),
+        _score(each.coefficient_before),
+        _score(each.coefficient_after),
+        _signed(each.coefficient_change),
+        render.UNDEFINED if weight is None else f"{weight:.0%}",
+    )
+
+
+def _score(value: Decimal | None) -> str:
+    return render.UNDEFINED if value is None else f"{value:.2f}"
+
+
+def _signed(change: Decimal | None) -> str:
+    return "" if change is None else f"{change:+z.2f}"

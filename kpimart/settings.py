@@ -160,6 +160,7 @@ class MappedSettings(_Strict, Generic[M]):
     activities: tuple[M, ...] = ()
     stage_changes: tuple[M, ...] = ()
     owner_changes: tuple[M, ...] = ()
+    deal_splits: tuple[M, ...] = ()
     targets: tuple[M, ...] = ()
 
 
@@ -218,7 +219,7 @@ class HubSpotSettings(OAuthSettings):
 
 
 class SalesforceSettings(OAuthSettings):
-    """Salesforce: client credentials, or a user with a password and a security token. Big objects come by Bulk."""
+    """Salesforce: OAuth, client credentials, or a user with a password and a security token. Big objects by Bulk."""
 
     url: str = "https://login.salesforce.com"
     username: str | None = None
@@ -228,10 +229,11 @@ class SalesforceSettings(OAuthSettings):
     bulk_from: Annotated[int, Field(gt=0)] = 10_000
 
 
-class PipedriveSettings(ApiSettings):
-    """Pipedrive: a user's API token. `changelog`: read each deal's history too, one request a deal."""
+class PipedriveSettings(OAuthSettings):
+    """Pipedrive: a user's API token, or OAuth. `changelog`: read each deal's history too, one request a deal."""
 
     url: str | None = None
+    token_url: str = "https://oauth.pipedrive.com/oauth/token"  # noqa: S105 - the address where tokens are given
     changelog: bool = True
 
 
@@ -281,6 +283,7 @@ class Definitions(_Strict):
     regular_min_purchases: Annotated[int, Field(gt=1)] = 3
     lost_after_days: Annotated[int, Field(gt=0)] = 365
     stale_after_days: Annotated[int, Field(gt=0)] = 30
+    min_leaderboard_sample: Annotated[int, Field(ge=0)] = 3
 
 
 def _iso(value: Any) -> Any:
@@ -314,9 +317,11 @@ class Settings(BaseSettings):
     sources: Annotated[tuple[SourceName, ...], Field(min_length=1)] = ("files",)
     time_zone: TimeZone = "UTC"
     base_currency: Currency = "USD"
+    constant_rates_on: Annotated[date | None, BeforeValidator(_iso)] = None
     fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
     as_of: Annotated[datetime | date | None, BeforeValidator(_iso)] = None
     profile: str = "growth"
+    seeds: Path | None = None
     thresholds: Thresholds = Thresholds()
     definitions: Definitions = Definitions()
     files: FilesSettings = FilesSettings()
@@ -361,7 +366,17 @@ class Settings(BaseSettings):
 
     def decisions(self) -> dict[str, Any]:
         """What people decided and figures rest on, as JSON: the part of the settings that raw keeps in versions."""
-        kept = {"time_zone", "base_currency", "fiscal_year_start", "thresholds", "definitions", "files", "sql"}
+        kept = {
+            "time_zone",
+            "base_currency",
+            "constant_rates_on",
+            "profile",
+            "fiscal_year_start",
+            "thresholds",
+            "definitions",
+            "files",
+            "sql",
+        }
         decided = self.model_dump(
             mode="json", include={"sources", *kept}, exclude={"files": {"folder"}, "sql": {"url", "overlap_minutes"}}
         )

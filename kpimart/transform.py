@@ -49,8 +49,8 @@ def parse_dbt(transformation: Transformation) -> "Manifest":
     return cast("Manifest", result.result)
 
 
-def run_dbt(transformation: Transformation, tell: Tell, manifest: "Manifest | None" = None) -> int:
-    """Build all seeds, models and tests; returns how many there were.
+def run_dbt(transformation: Transformation, tell: Tell, manifest: "Manifest | None" = None) -> tuple[str, ...]:
+    """Build all seeds, models and tests; returns what tests warn of, each in a few lines.
 
     manifest: what `parse_dbt` read of this project for this target, to save reading it again.
     Raises BuildFailed that names what failed: a model with the database's words, a test with the rows that it found;
@@ -66,7 +66,7 @@ def run_dbt(transformation: Transformation, tell: Tell, manifest: "Manifest | No
         for outcome in failed:
             _refuse_full_disk(transformation, str(outcome.message), outcome.node.name)
         raise BuildFailed("\n".join(_explain(outcome, transformation.database) for outcome in failed))
-    return len(outcomes)
+    return tuple(_explain(outcome, transformation.database) for outcome in outcomes if outcome.status == "warn")
 
 
 def _refuse_full_disk(transformation: Transformation, message: str, node: str = "all models") -> None:
@@ -133,17 +133,18 @@ def _environment(transformation: Transformation) -> Iterator[None]:
 
 
 def _explain(outcome: Any, database: Path) -> str:
+    """What failed, and the first rows of what a test found; a test whose one column is `problem` says it itself."""
     kind, name = outcome.node.resource_type, outcome.node.name
     if outcome.status == "error":
         return f"{kind} {name} could not be built: {outcome.message}"
     with open_database(database) as connection:
         found = connection.execute(f"select * from ({outcome.node.compiled_code}) limit {SHOWN_ROWS}")
         columns = [column[0] for column in found.description]
-        rows = [
-            ", ".join(f"{column}={value}" for column, value in zip(columns, row, strict=True))
-            for row in found.fetchall()
-        ]
-    about = f": {outcome.node.description}" if outcome.node.description else ""
-    return "\n".join(
-        [f"test {name} found {outcome.failures} rows that must not be{about}", *(f"  {row}" for row in rows)]
-    )
+        rows = found.fetchall()
+    about = outcome.node.description
+    if columns == ["problem"]:
+        more = [f"  … and {outcome.failures - SHOWN_ROWS} more"] if outcome.failures > SHOWN_ROWS else []
+        return "\n".join([about or name, *(f"  {problem}" for (problem,) in rows), *more])
+    shown = [", ".join(f"{column}={value}" for column, value in zip(columns, row, strict=True)) for row in rows]
+    heading = f"test {name} found {outcome.failures} rows that must not be{f': {about}' if about else ''}"
+    return "\n".join([heading, *(f"  {row}" for row in shown)])

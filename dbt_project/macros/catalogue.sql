@@ -29,6 +29,68 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#-
+    The catalogue's formulas over a relation of measures: a row for every KPI and row of it, with the columns in
+    `described`, at the grains that the KPI is published at. A figure is complete when nothing can change it by time
+    passing: its period is over, and so are the days that a measure of it takes to mature.
+-#}
+{% macro figures_of_catalogue(relation, described) -%}
+    {%- set kpis = catalogue() -%}
+    select
+        kpis.kpi_code,
+        {%- for column in described %}
+        {{ relation }}.{{ column }},
+        {%- endfor %}
+        {{ relation }}.is_complete
+        and {{ start_of_day(relation ~ '.period_end + 1 + kpis.maturity_days') }} <= {{ relation }}.as_of as is_complete,
+        kpis.unit,
+        {{ of_each_kpi(kpis, 'numerator') }} as numerator,
+        {{ of_each_kpi(kpis, 'denominator') }} as denominator,
+        {{ of_each_kpi(kpis, 'value') }} as value,
+        {{ of_each_kpi(kpis, 'sample_size') }} as sample_size
+    from {{ relation }}
+    inner join (
+        {%- if kpis %}
+        values
+        {%- for kpi in kpis %}
+        {%- set maturity_days = measures_in(kpi.formula) | map(attribute='maturity_days', default=0) | max %}
+        {%- set unit = kpi.unit | replace('currency', company().base_currency) %}
+        {%- for grain in grains()[grains().index(kpi.finest_grain):] %}
+        ('{{ kpi.kpi_code }}', '{{ unit }}', {{ maturity_days }}, '{{ grain }}'){{ ',' if not loop.last }}
+        {%- endfor %}{{ ',' if not loop.last }}
+        {%- endfor %}
+        {%- else %}
+        -- the catalogue is not there yet
+        select null, null, 0, null where false
+        {%- endif %}
+    ) as kpis (kpi_code, unit, maturity_days, period_grain)
+        on {{ relation }}.period_grain = kpis.period_grain
+{%- endmacro %}
+
+{#- A part of each KPI's figure, as an expression over its measures. -#}
+{% macro of_each_kpi(kpis, part) -%}
+    {%- set type = 'decimal(28, 8)' if part == 'value' else 'decimal(38, 6)' -%}
+    cast(case kpis.kpi_code
+        {%- for kpi in kpis %}
+        {%- set numerator, denominator = split_quotient(kpi.formula) %}
+        when '{{ kpi.kpi_code }}' then cast(
+            {%- if part == 'sample_size' -%}
+                {{ sample_of(denominator or numerator) }}
+            {%- elif part == 'value' and denominator -%}
+                case when {{ denominator }} > 0 then round(({{ numerator }}) / ({{ denominator }}), 8) end
+            {%- elif part == 'value' -%}
+                {{ numerator }}
+            {%- elif denominator -%}
+                {{ numerator if part == 'numerator' else denominator }}
+            {%- else -%}
+                null
+            {%- endif %} as {{ type }})
+        {%- else %}
+        when null then null
+        {%- endfor %}
+    end as {{ type }})
+{%- endmacro %}
+
 {#- How much is behind a formula: its counts, or what its sums are over, each once, added up. -#}
 {% macro sample_of(formula) -%}
     {%- set mentioned = measures_in(formula) -%}

@@ -13,13 +13,25 @@
     {%- set company = {
         'time_zone': 'UTC',
         'base_currency': 'USD',
+        'profile': 'growth',
+        'calendar': 'months',
         'fiscal_year_start': 1,
+        'fiscal_year_first_week': 'nearest',
+        'fiscal_year_named_after': 'start',
+        'week_starts_on': 'monday',
+        'working_days': ['monday', 'tuesday', 'wednesday', 'thursday', 'friday'],
+        'working_hours': {'start': '09:00:00', 'end': '18:00:00'},
+        'holidays': none,
         'thresholds': {'max_rate_age_days': 31},
         'definitions': {
-            'regular_window_days': 365, 'regular_min_purchases': 3, 'lost_after_days': 365, 'stale_after_days': 30
+            'regular_window_days': 365, 'regular_min_purchases': 3, 'lost_after_days': 365, 'stale_after_days': 30,
+            'min_leaderboard_sample': 3
         },
     } -%}
-    {%- do company.update(fromjson(decided.payload)) -%}
+    {#- What is younger than the recorded decisions is at its default. -#}
+    {%- for name, value in fromjson(decided.payload).items() -%}
+        {%- do company.update({name: dict(company[name], **value) if value is mapping and name in company else value}) -%}
+    {%- endfor -%}
     {{ return(company) }}
 {%- endmacro %}
 
@@ -31,20 +43,6 @@
 {#- The moment at which a business date begins. -#}
 {% macro start_of_day(day) -%}
     timezone('{{ company().time_zone }}', cast({{ day }} as timestamp))
-{%- endmacro %}
-
-{#- First day of the calendar or fiscal period of `grain` that a date lies in; weeks begin on Monday. -#}
-{% macro period_start(grain, day) -%}
-    {%- set shift = company().fiscal_year_start - 1 -%}
-    {%- if grain in ('quarter', 'year') and shift -%}
-        cast(date_trunc('{{ grain }}', {{ day }} - interval {{ shift }} month) + interval {{ shift }} month as date)
-    {%- else -%}
-        cast(date_trunc('{{ grain }}', {{ day }}) as date)
-    {%- endif -%}
-{%- endmacro %}
-
-{% macro grains() -%}
-    {{ return(['day', 'week', 'month', 'quarter', 'year']) }}
 {%- endmacro %}
 
 {#- A moment before every other: the start of what has no known start. -#}

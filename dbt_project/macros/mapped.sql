@@ -99,14 +99,25 @@ select * from mapped
     is_deleted or coalesce(cast({{ mapped_text(mapping, 'is_deleted') }} as boolean), false)
 {%- endmacro %}
 
-{% macro mapped_amount(mapping, property) -%}
+{% macro mapped_amount(mapping, property, type='decimal(18, 2)') -%}
     {%- set text = mapped_text(mapping, property) -%}
     {%- if mapping.get('decimal_mark') == ',' -%}
         {%- set digits = "replace(regexp_replace(" ~ text ~ ", '[ \\x{00a0}\\x{202f}''’.]', '', 'g'), ',', '.')" -%}
     {%- else -%}
         {%- set digits = "regexp_replace(" ~ text ~ ", '[ \\x{00a0}\\x{202f}''’,]', '', 'g')" -%}
     {%- endif -%}
-    cast({{ digits }} as decimal(18, 2))
+    cast({{ digits }} as {{ type }})
+{%- endmacro %}
+
+{#- A part of a whole: 0 to 1, or a percentage with its sign. -#}
+{% macro mapped_share(mapping, property) -%}
+    {%- set text = mapped_text(mapping, property) -%}
+    {%- set digits = "rtrim(" ~ text ~ ", ' %')" -%}
+    {%- if mapping.get('decimal_mark') == ',' -%}{%- set digits = "replace(" ~ digits ~ ", ',', '.')" -%}{%- endif -%}
+    cast(
+            cast({{ digits }} as decimal(11, 8)) * case when {{ text }} like '%\%' escape '\' then 0.01 else 1.00 end
+            as decimal(9, 8)
+        )
 {%- endmacro %}
 
 {#- The pattern of a date or a moment, or none for ISO 8601. -#}

@@ -27,6 +27,20 @@
 {%- endcall -%}
 {%- endmacro %}
 
+{#- A record that names itself is the one that stayed. -#}
+{% macro mapped_deal_merge(crm) -%}
+select * from (
+    {% call(mapping) from_mappings(crm, 'deals') -%}
+        {{ crm_id(crm, 'id') }} as deal_id,
+        {{ mapped_id(crm, mapping, 'merged_into') }} as merged_into_deal_id,
+        cast(null as timestamptz) as merged_at,
+        recorded_at,
+        superseded_at
+    {%- endcall %}
+) as told
+where merged_into_deal_id <> deal_id and (superseded_at is null or recorded_at < superseded_at)
+{%- endmacro %}
+
 {% macro mapped_deal_owner_change(crm) -%}
 {%- call(mapping) from_mappings(crm, 'owner_changes', only='not is_deleted') -%}
         {{ crm_id(crm, 'id') }} as owner_change_id,
@@ -35,6 +49,16 @@
         {{ mapped_moment(mapping, 'changed_at') }} as changed_at,
         recorded_at,
         superseded_at
+{%- endcall -%}
+{%- endmacro %}
+
+{% macro mapped_deal_split(crm) -%}
+{%- call(mapping) from_mappings(crm, 'deal_splits', only='is_latest and not is_deleted') -%}
+        {{ mapped_id(crm, mapping, 'deal') }} as deal_id,
+        {{ mapped_id(crm, mapping, 'manager') }} as manager_id,
+        {{ mapped_share(mapping, 'share') }} as share,
+        coalesce(cast({{ mapped_text(mapping, 'is_overlay') }} as boolean), false) as is_overlay,
+        {{ mapped_date(mapping, 'valid_from') }} as valid_from
 {%- endcall -%}
 {%- endmacro %}
 
@@ -80,13 +104,20 @@
 {%- endcall -%}
 {%- endmacro %}
 
-{% macro mapped_department(crm) -%}
-{%- call(mapping) from_mappings(crm, 'departments', only='is_latest') -%}
+{% macro mapped_department_version(crm) -%}
+{%- call(mapping) from_mappings(crm, 'departments') -%}
         {{ crm_id(crm, 'id') }} as department_id,
         {{ mapped_id(crm, mapping, 'parent') }} as parent_department_id,
+        -- an export names the head, who need not sell
+        cast(null as varchar) as head_manager_id,
         coalesce({{ mapped_text(mapping, 'name') }}, id) as department_name,
         {{ mapped_text(mapping, 'head') }} as head_name,
-        {{ mapped_is_deleted(mapping) }} as is_deleted
+        {{ mapped_is_deleted(mapping) }} as is_deleted,
+        version_number,
+        is_latest,
+        has_source_time,
+        effective_at,
+        recorded_at
 {%- endcall -%}
 {%- endmacro %}
 
@@ -190,15 +221,36 @@ select
 from stages
 {%- endmacro %}
 
+{#- Every version: a build counts those that were set by its as_of. The first of a record that names no time has been set always. -#}
 {% macro mapped_target(crm) -%}
-{%- call(mapping) from_mappings(crm, 'targets', only='is_latest') -%}
+{%- call(mapping) from_mappings(crm, 'targets') -%}
         {{ mapped_text(mapping, 'kpi_code') }} as kpi_code,
         {{ mapped_text(mapping, 'entity_level') }} as entity_level,
-        {{ mapped_text(mapping, 'entity') }} as entity,
+        {{ mapped_entity_key(crm, mapping) }} as entity_key,
         {{ mapped_text(mapping, 'period_grain') }} as period_grain,
         {{ mapped_date(mapping, 'period_start') }} as period_start,
-        {{ mapped_moment(mapping, 'set_at') }} as set_at,
-        {{ mapped_amount(mapping, 'value') }} as target_value,
-        is_deleted
+        case
+            when is_deleted then effective_at
+            else coalesce({{ mapped_moment(mapping, 'set_at') }}, case when version_number > 1 then effective_at end)
+        end as set_at,
+        {{ mapped_amount(mapping, 'value', 'decimal(28, 8)') }} as target_value,
+        is_deleted,
+        version_number,
+        recorded_at
 {%- endcall -%}
+{%- endmacro %}
+
+{#- The entity that a target names by its id in this source, or in another one as crm:id. -#}
+{% macro mapped_entity_key(crm, mapping) -%}
+    {%- set level, entity = mapped_text(mapping, 'entity_level'), mapped_text(mapping, 'entity') -%}
+    {%- set seat = [named_id(crm, "split_part(" ~ entity ~ ", '|', 1)"), named_id(crm, "split_part(" ~ entity ~ ", '|', 2)")] -%}
+    case {{ level }}
+            when 'company' then 'company'
+            when 'manager_in_department' then {{ seat | join(" || '|' || ") }}
+            else {{ named_id(crm, entity) }}
+        end
+{%- endmacro %}
+
+{% macro named_id(crm, id) -%}
+    case when split_part({{ id }}, ':', 1) in {{ sql_list(var('crms')) }} then {{ id }} else {{ crm_id(crm, id) }} end
 {%- endmacro %}

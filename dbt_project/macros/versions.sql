@@ -94,12 +94,21 @@
             select
                 manager_id,
                 department_id,
-                case when version_number > 1 then {{ business_date('effective_at') }} end as valid_from,
-                lag(department_id) over (partition by manager_id order by version_number) as department_id_before,
+                case when not is_first then {{ business_date('effective_at') }} end as valid_from,
+                department_id_before,
+                is_first,
                 version_number
-            from {{ ref('stg_' ~ crm ~ '__manager_version') }}
+            from (
+                select
+                    *,
+                    -- versions that another mapping brought are not there: the first that is need not have number one
+                    lag(manager_id) over version_order is null as is_first,
+                    lag(department_id) over version_order as department_id_before
+                from {{ ref('stg_' ~ crm ~ '__manager_version') }}
+                window version_order as (partition by manager_id order by version_number)
+            ) as ordered
         ) as seen
-        where version_number = 1 or department_id is distinct from department_id_before
+        where is_first or department_id is distinct from department_id_before
     ) as stays
     where department_id is not null
 {%- endmacro %}

@@ -136,7 +136,7 @@ select
     sequenced.taken_back_at,
     sequenced.native_amount,
     sequenced.currency_code,
-    coalesce(owner_stays.manager_id, first_stay.manager_id, closing_version.manager_id) as manager_id
+    coalesce(owner_stays.manager_id, closing_version.manager_id) as manager_id
 from sequenced
 inner join known as closing_version
     on
@@ -149,8 +149,3 @@ left join owner_stays
         and sequenced.knowledge_number = owner_stays.knowledge_number
         and sequenced.closed_at >= owner_stays.owned_from
         and (owner_stays.owned_until is null or sequenced.closed_at < owner_stays.owned_until)
-left join owner_stays as first_stay
-    on
-        sequenced.deal_id = first_stay.deal_id
-        and sequenced.knowledge_number = first_stay.knowledge_number
-        and first_stay.stay_number = 1

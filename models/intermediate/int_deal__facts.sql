@@ -34,14 +34,8 @@ versions as (
         lag(known.currency_code) over version_sequence as currency_code_before,
         lag(known.expected_close_on) over version_sequence as expected_close_on_before,
         lag(known.manager_id) over version_sequence as manager_id_before,
-        coalesce(lag(known.is_deleted) over version_sequence, false) as was_deleted,
-        first_stay.manager_id as first_stated_manager_id
+        coalesce(lag(known.is_deleted) over version_sequence, false) as was_deleted
     from known
-    left join owner_stays as first_stay
-        on
-            known.deal_id = first_stay.deal_id
-            and known.knowledge_number = first_stay.knowledge_number
-            and first_stay.stay_number = 1
     window version_sequence as (partition by known.deal_id, known.knowledge_number order by known.version_order)
 
 ),
@@ -62,7 +56,7 @@ created as (
         1 as sign,
         last_versions.created_at as occurred_at,
         last_versions.created_at as credited_at,
-        coalesce(last_versions.first_stated_manager_id, versions.manager_id) as manager_id,
+        coalesce(owner_stays.manager_id, versions.manager_id) as manager_id,
         cast(null as varchar) as stage_id,
         cast(null as varchar) as stage_id_before,
         versions.native_amount,
@@ -75,6 +69,12 @@ created as (
             last_versions.deal_id = versions.deal_id
             and last_versions.knowledge_number = versions.knowledge_number
             and versions.version_order = 1
+    left join owner_stays
+        on
+            last_versions.deal_id = owner_stays.deal_id
+            and last_versions.knowledge_number = owner_stays.knowledge_number
+            and last_versions.created_at >= owner_stays.owned_from
+            and (owner_stays.owned_until is null or last_versions.created_at < owner_stays.owned_until)
     -- a deal without dates is never created
     where last_versions.created_at is not null
 
@@ -89,7 +89,7 @@ stage_entered as (
         1 as sign,
         steps.entered_at as occurred_at,
         steps.entered_at as credited_at,
-        coalesce(owner_stays.manager_id, versions.first_stated_manager_id, versions.manager_id) as manager_id,
+        coalesce(owner_stays.manager_id, versions.manager_id) as manager_id,
         steps.stage_id,
         steps.stage_id_before,
         versions.native_amount,
@@ -183,38 +183,27 @@ taken_back as (
 
 ),
 
-edited as (
+edits as (
 
     select
-        versions.deal_id,
-        versions.knowledge_number,
-        edits.event_type,
-        1 as sign,
-        versions.effective_at as occurred_at,
-        versions.effective_at as credited_at,
-        coalesce(owner_stays.manager_id, versions.first_stated_manager_id, versions.manager_id) as manager_id,
-        versions.stage_id,
-        cast(null as varchar) as stage_id_before,
-        versions.native_amount,
-        versions.currency_code,
-        versions.expected_close_on,
-        versions.expected_close_on_before
+        versions.*,
+        kinds.event_type,
+        case kinds.event_type when 'merged' then versions.merged_at else versions.effective_at end as occurred_at
     from versions
     inner join last_versions
         on
             versions.deal_id = last_versions.deal_id
             and versions.knowledge_number = last_versions.knowledge_number
-    cross join (values ('amount_changed'), ('close_date_moved'), ('owner_changed'), ('deleted'), ('restored'))
-        as edits (event_type)
-    left join owner_stays
-        on
-            versions.deal_id = owner_stays.deal_id
-            and versions.knowledge_number = owner_stays.knowledge_number
-            and versions.effective_at >= owner_stays.owned_from
-            and (owner_stays.owned_until is null or versions.effective_at < owner_stays.owned_until)
+    cross join (
+        values
+        ('amount_changed'), ('close_date_moved'), ('owner_changed'), ('deleted'), ('merged'), ('restored')
+    ) as kinds (event_type)
     where
-        case edits.event_type
-            when 'deleted' then versions.is_deleted and versions.is_last_version
+        case kinds.event_type
+            when 'deleted'
+                then versions.is_last_version and versions.is_deleted and versions.merged_into_deal_id is null
+            when 'merged'
+                then versions.merged_into_deal_id is not null
             when 'restored' then versions.was_deleted and not versions.is_deleted
             when 'amount_changed'
                 then
@@ -226,12 +215,37 @@ edited as (
             when 'close_date_moved'
                 then versions.expected_close_on <> versions.expected_close_on_before
             when 'owner_changed'
-                then
-                    versions.version_order > 1
-                    and versions.first_stated_manager_id is null
-                    and versions.manager_id is distinct from versions.manager_id_before
+                then versions.version_order > 1 and versions.manager_id is distinct from versions.manager_id_before
         end
-        and (edits.event_type = 'deleted' or not last_versions.is_deleted)
+        and (kinds.event_type in ('deleted', 'merged') or not last_versions.is_deleted)
+
+),
+
+edited as (
+
+    select
+        edits.deal_id,
+        edits.knowledge_number,
+        edits.event_type,
+        1 as sign,
+        edits.occurred_at,
+        edits.occurred_at as credited_at,
+        coalesce(owner_stays.manager_id, edits.manager_id) as manager_id,
+        edits.stage_id,
+        cast(null as varchar) as stage_id_before,
+        edits.native_amount,
+        edits.currency_code,
+        edits.expected_close_on,
+        edits.expected_close_on_before
+    from edits
+    left join owner_stays
+        on
+            edits.deal_id = owner_stays.deal_id
+            and edits.knowledge_number = owner_stays.knowledge_number
+            and edits.occurred_at >= owner_stays.owned_from
+            and (owner_stays.owned_until is null or edits.occurred_at < owner_stays.owned_until)
+    -- a history of owners tells of the handovers itself
+    where edits.event_type <> 'owner_changed' or owner_stays.manager_id is null
 
 ),
 
@@ -284,6 +298,7 @@ facts as (
 
 select
     facts.*,
+    case when facts.event_type = 'merged' then last_versions.merged_into_deal_id end as merged_into_deal_id,
     last_versions.account_id,
     last_versions.pipeline_id,
     last_versions.product,

@@ -19,6 +19,12 @@ owner_changes as (
 
 ),
 
+mergers as (
+
+    {{ from_every_crm('deal_merge') }}
+
+),
+
 moments as (
 
     select deal_id, recorded_at as known_from from versions
@@ -30,6 +36,10 @@ moments as (
     select deal_id, recorded_at as known_from from owner_changes
     union
     select deal_id, superseded_at as known_from from owner_changes where superseded_at is not null
+    union
+    select deal_id, recorded_at as known_from from mergers
+    union
+    select deal_id, superseded_at as known_from from mergers where superseded_at is not null
 
 ),
 
@@ -49,11 +59,19 @@ with_a_version as (
 numbered as (
 
     select
-        deal_id,
-        known_from,
-        row_number() over (partition by deal_id order by known_from) as knowledge_number,
-        lead(known_from) over (partition by deal_id order by known_from) as known_until
+        with_a_version.deal_id,
+        with_a_version.known_from,
+        row_number() over moment_order as knowledge_number,
+        lead(with_a_version.known_from) over moment_order as known_until,
+        mergers.merged_into_deal_id,
+        mergers.merged_at
     from with_a_version
+    left join mergers
+        on
+            with_a_version.deal_id = mergers.deal_id
+            and with_a_version.known_from >= mergers.recorded_at
+            and (mergers.superseded_at is null or with_a_version.known_from < mergers.superseded_at)
+    window moment_order as (partition by with_a_version.deal_id order by with_a_version.known_from)
 
 ),
 
@@ -82,7 +100,9 @@ known_versions as (
         versions.expected_close_on,
         versions.is_deleted,
         versions.has_source_time,
-        versions.effective_at
+        versions.effective_at,
+        numbered.merged_into_deal_id,
+        numbered.merged_at
     from numbered
     inner join versions
         on numbered.deal_id = versions.deal_id and numbered.known_from >= versions.recorded_at
@@ -92,4 +112,31 @@ known_versions as (
 
 )
 
-select * from known_versions
+select
+    knowledge_number,
+    known_from,
+    known_until,
+    version_order,
+    is_last_version,
+    deal_id,
+    manager_id,
+    account_id,
+    lead_id,
+    pipeline_id,
+    stage_id,
+    deal_name,
+    product,
+    lead_source,
+    loss_reason,
+    native_amount,
+    currency_code,
+    created_at,
+    closed_at,
+    expected_close_on,
+    -- what was merged into another deal is no longer there, whatever its own record says
+    is_deleted or (is_last_version and merged_into_deal_id is not null) as is_deleted,
+    has_source_time,
+    effective_at,
+    case when is_last_version then merged_into_deal_id end as merged_into_deal_id,
+    case when is_last_version and merged_into_deal_id is not null then coalesce(merged_at, effective_at) end as merged_at
+from known_versions

@@ -40,6 +40,18 @@ activities as (
 
 ),
 
+seated as (
+
+    select distinct manager_id from {{ ref('manager_department') }}
+
+),
+
+sharers as (
+
+    select distinct manager_id from ({{ from_every_crm('deal_split') }}) as splits
+
+),
+
 named as (
 
     select manager_id from facts
@@ -51,6 +63,10 @@ named as (
     select manager_id from leads
     union
     select manager_id from activities
+    union
+    select manager_id from sharers
+    union
+    select manager_id from seated
 
 ),
 

@@ -26,6 +26,13 @@ credits as (
 
 ),
 
+organisations as (
+
+    select count(*) as organisation_count from {{ ref('dim_organisation') }}
+
+),
+
+-- In how many trees a seat counts for the company and for its manager.
 seats as (
 
     select
@@ -52,6 +59,9 @@ select
     credits.manager_id,
     credits.department_id
 from credits
+cross join organisations
 left join seats
     on credits.manager_id = seats.manager_id and credits.department_id = seats.department_id
-where seats.companies is distinct from 1 or seats.managers is distinct from 1
+where
+    seats.companies is distinct from organisations.organisation_count
+    or seats.managers is distinct from organisations.organisation_count

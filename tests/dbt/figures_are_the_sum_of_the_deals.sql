@@ -69,7 +69,8 @@ totals as (
     from {{ ref('kpi_measure') }} as measured
     inner join {{ ref('dim_entity') }} as entities
         on measured.entity_id = entities.entity_id
-    where entities.entity_level = 'company' and measured.period_grain = 'year'
+    where
+        measured.cut_id = {{ main_cut() }} and entities.entity_level = 'company' and measured.period_grain = 'year'
 
 )
 

@@ -75,6 +75,17 @@ KPIS = {
     "lost_customers": Kpi("lost_customers", "lost_customers"),
     "repeat_rate": Kpi("repeat_customers", "active_customers", under="active_customers"),
     "returning_amount_share": Kpi("returning_amount", "won_deals", under="won_amount"),
+    "reopened_deals": Kpi("reopenings", "reopenings"),
+    "lost_amount": Kpi("lost_amount", "lost_deals"),
+    "avg_created_amount": Kpi("created_amount", "created_deals", under="created_deals"),
+    "avg_open_amount": Kpi("open_amount", "open_deals_of_known_value", under="open_deals_of_known_value"),
+    "new_customer_amount": Kpi("first_purchase_amount", "first_purchases", finest_grain="day"),
+    "leads_converted": Kpi("leads_converted", "leads_converted"),
+    "first_response_hours": Kpi("response_hours", "leads_answered", under="leads_answered"),
+    "calls": Kpi("calls", "calls", finest_grain="day"),
+    "meetings": Kpi("meetings", "meetings", finest_grain="day"),
+    "emails": Kpi("emails", "emails", finest_grain="day"),
+    "activities_per_won_deal": Kpi("activities", "won_deals", under="won_deals"),
 }
 
 
@@ -300,7 +311,7 @@ def weighted_open_amount(still_open: pd.DataFrame) -> pd.Series:
 
 
 def nothing(cut: Cut) -> pd.Series:
-    """The export has no leads and no expected close dates."""
+    """The export has no leads, no activities, no history and no expected close dates."""
     return count(cut.won.head(0))
 
 
@@ -325,7 +336,16 @@ MEASURES: dict[str, Callable[[Cut], pd.Series]] = {
     "filled_columns": lambda cut: total(cut.open, "filled"),
     "slipped_amount": nothing,
     "slips": nothing,
+    "reopenings": nothing,
+    "leads_answered": nothing,
+    "response_hours": nothing,
+    "activities": nothing,
+    "calls": nothing,
+    "meetings": nothing,
+    "emails": nothing,
+    "open_deals_of_known_value": lambda cut: count(cut.open[cut.open["cents"].notna()]),
     "first_purchases": lambda cut: count(cut.purchases[cut.purchases["number"] == 1]),
+    "first_purchase_amount": lambda cut: amount(cut.purchases[cut.purchases["number"] == 1]),
     "repeat_purchases": lambda cut: count(cut.repeat_purchases),
     "returning_amount": lambda cut: amount(cut.repeat_purchases),
     "active_customers": lambda cut: customers(cut.purchases),

@@ -23,7 +23,7 @@ import pytest
 
 from kpimart import pipeline
 from kpimart.quality.gate import Judge
-from kpimart.settings import load_settings
+from kpimart.settings import Settings, load_settings
 
 KPIMART = (str(Path(sys.executable).with_name("kpimart")),)
 SECONDS = 300
@@ -201,10 +201,17 @@ class Company:
 
     def run_here(self) -> pipeline.Run:
         """A whole run in this process, which pays for its imports once, and has one process that judges."""
-        settings = load_settings(self.root / "kpimart.toml", home=self.home)
-        judge = contextlib.nullcontext(shared_judge())
-        with mock.patch.object(pipeline, "Judge", return_value=judge):
-            return pipeline.run(settings, files=self.export)
+        with mock.patch.object(pipeline, "Judge", return_value=contextlib.nullcontext(shared_judge())):
+            return pipeline.run(self.settings(), files=self.export)
+
+    def extract_here(self) -> None:
+        """The export as it is now, read and accepted."""
+        with mock.patch.object(pipeline, "Judge", return_value=contextlib.nullcontext(shared_judge())):
+            pipeline.extract(self.settings(), files=self.export)
+
+    def settings(self) -> Settings:
+        """What kpimart.toml says now."""
+        return load_settings(self.root / "kpimart.toml", home=self.home)
 
     # ---------------------------------------------------------------------------------------------------------- homes
 

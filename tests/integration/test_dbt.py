@@ -136,8 +136,11 @@ def changed(rows: Rows, **tables: str) -> Rows:
     return {**rows, **tables}
 
 
+A_STAY = "manager_id, department_id, valid_from, valid_to"
+CLOSURE = "department_id, ancestor_department_id, depth, valid_from, valid_to"
+ALWAYS = "date '0001-01-01', date '9999-12-31'"
 ORGANISATION = {
-    "build_moment": f"select {NIGHT} as as_of",
+    "build_moment": f"select {NIGHT} as as_of, date '2026-03-31' as last_day",
     "dim_entity": values(
         "entity_id, entity_level, entity_key, department_id, manager_id",
         "1, 'company', 'company', null, null",
@@ -145,8 +148,16 @@ ORGANISATION = {
         "3, 'manager', 'ann', null, 'ann'",
         "4, 'manager_in_department', 'ann|east', 'east', 'ann'",
     ),
-    "bridge_entity": values("manager_id, department_id, entity_id", *(f"'ann', 'east', {n}" for n in (1, 2, 3, 4))),
-    "dim_department_closure": values("department_id, ancestor_department_id, depth", "'east', 'east', 0"),
+    "bridge_entity": values(
+        "organisation_id, manager_id, department_id, entity_id",
+        *(f"{n}, 'ann', 'east', {entity}" for n in (1, 2) for entity in (1, 2, 3, 4)),
+    ),
+    "dim_organisation": values(
+        "organisation_id, valid_from, valid_to",
+        "1, date '0001-01-01', date '2026-03-01'",
+        "2, date '2026-03-01', date '9999-12-31'",
+    ),
+    "dim_department_closure": values(CLOSURE, f"'east', 'east', 0, {ALWAYS}"),
     "dim_department": values("department_id, department_name, parent_department_id", "'east', 'East', null"),
 }
 MONTH = "'month', date '2026-03-01'"
@@ -171,21 +182,86 @@ DEALS = {
     "kpi_open_interval": values("deal_id, manager_id, amount", "'open', 'ann', null"),
     "kpi_measure": values("period_grain, entity_id, won_deals, won_amount", "'year', 1, 1, 9.99"),
 }
+MERGED = "deal_id, is_last_version, known_until, merged_into_deal_id"
+SHARES = "deal_id, share, is_overlay"
 AN_EVENT = "event_type, deal_id, occurred_at, recorded_at, sign"
 FIRST, SECOND = "timestamptz '2026-03-01 00:00:00+00'", "timestamptz '2026-03-02 00:00:00+00'"
+
+CURVE = (
+    "period_grain, period_start, entity_level, entity_key, within_days, is_mature, created_deals, won_deals, "
+    "lost_deals, open_deals, censored_deals, cumulative_win_rate, mature_win_rate"
+)
+IN_30_DAYS, IN_90_DAYS = "30, true, 8, 2, 2, 4, 0, 0.25, 0.25", "90, false, 8, 3, 2, 1, 2, 0.4, null"
+FUNNEL = (
+    "period_grain, period_start, entity_level, entity_key, pipeline_id, stage_id, stage_number, reached_deals, "
+    "entered_deals, converted_deals, won_deals, lost_deals, open_deals, finished_stays, mean_stay_days, "
+    "median_stay_days, open_stays, median_open_days"
+)
+TALK, OFFER = (
+    "'p', 'talk', 1, 8, 7, 5, 2, 2, 1, 7, 3, 2, 1, 9",
+    "'p', 'offer', 2, 5, 4, 2, 2, 1, 2, 0, null, null, 0, null",
+)
+
+
+def of(level: str, *points: str) -> list[str]:
+    """The rows of a cohort of an entity, from what is said of each of its points or stages."""
+    return [f"{MONTH}, '{level}', '{level}', {point}" for point in points]
+
+
+COHORTS = {
+    "dim_entity": values("entity_id, entity_level, entity_key", "1, 'company', 'company'", "2, 'manager', 'manager'"),
+    "win_rate_curve": values(CURVE, *of("company", IN_30_DAYS, IN_90_DAYS), *of("manager", IN_30_DAYS, IN_90_DAYS)),
+    "funnel_stage": values(FUNNEL, *of("company", TALK, OFFER), *of("manager", TALK, OFFER)),
+    "kpi_measure": values(
+        "cut_id, period_grain, period_start, entity_id, created_deals, created_deals_won_within_90_days",
+        f"0, {MONTH}, 1, 8, 3",
+        f"0, {MONTH}, 2, 8, 3",
+        f"1, {MONTH}, 2, 7, 2",
+        "0, 'day', date '2026-03-01', 2, 1, 1",
+    ),
+}
+
+
+def curve_of(*points: str) -> Rows:
+    return {"win_rate_curve": values(CURVE, *of("company", *points))}
+
+
+def funnel_of(*stages: str) -> Rows:
+    return {"funnel_stage": values(FUNNEL, *of("company", *stages))}
+
 
 # Test → rows in which all is well, and the same with a fault, by what the fault is.
 FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
     "one_build_is_being_made": (ORGANISATION, {"no build": {}}),
     "departments_form_a_tree": (
-        ORGANISATION,
+        # what comes after the last day that the build covers is no fault yet
+        changed(
+            ORGANISATION,
+            dim_organisation=values(
+                "organisation_id, valid_from, valid_to",
+                "1, date '0001-01-01', date '2026-04-01'",
+                "2, date '2026-04-01', date '9999-12-31'",
+            ),
+            dim_department_closure=values(
+                CLOSURE, f"'east', 'east', 0, {ALWAYS}", "'east', 'east', 1, date '2026-04-01', date '9999-12-31'"
+            ),
+        ),
         {
             "a department below itself": changed(
                 ORGANISATION,
                 dim_department_closure=values(
-                    "department_id, ancestor_department_id, depth", "'east', 'east', 0", "'east', 'east', 1"
+                    CLOSURE, f"'east', 'east', 0, {ALWAYS}", "'east', 'east', 1, date '2026-03-01', date '9999-12-31'"
                 ),
-            )
+            ),
+            "a department below two others": changed(
+                ORGANISATION,
+                dim_department_closure=values(
+                    CLOSURE,
+                    f"'east', 'east', 0, {ALWAYS}",
+                    f"'east', 'asia', 1, {ALWAYS}",
+                    "'east', 'europe', 1, date '2026-03-01', date '9999-12-31'",
+                ),
+            ),
         },
     ),
     "a_manager_always_sits_in_one_department": (
@@ -230,7 +306,15 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "twice in the company": changed(
                 DEALS,
                 bridge_entity=values(
-                    "manager_id, department_id, entity_id", *(f"'ann', 'east', {n}" for n in (1, 1, 2, 3, 4))
+                    "organisation_id, manager_id, department_id, entity_id",
+                    *(f"{n}, 'ann', 'east', {entity}" for n in (1, 2) for entity in (1, 1, 2, 3, 4)),
+                ),
+            ),
+            "nowhere in one tree": changed(
+                DEALS,
+                bridge_entity=values(
+                    "organisation_id, manager_id, department_id, entity_id",
+                    *(f"1, 'ann', 'east', {entity}" for entity in (1, 2, 3, 4)),
                 ),
             ),
         },
@@ -259,10 +343,10 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
         {
             **ORGANISATION,
             "fct_deal_event": values(
-                "currency_code, native_amount, amount, occurred_at",
-                f"'EUR', 10, 11, {FIRST}",
-                f"'EUR', null, null, {FIRST}",
-                f"'EUR', 10, null, {NIGHT}",
+                "currency_code, native_amount, amount, constant_amount, occurred_at",
+                f"'EUR', 10, 11, 12, {FIRST}",
+                f"'EUR', null, null, null, {FIRST}",
+                f"'EUR', 10, null, null, {NIGHT}",
             ),
         },
         {
@@ -273,7 +357,57 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "of an open deal": changed(
                 ORGANISATION, fct_deal_open_interval="select 'EUR' as currency_code, 10 as native_amount"
             ),
+            "constant": changed(
+                ORGANISATION,
+                fct_deal_open_interval="select 'EUR' as currency_code, 10 as native_amount, 11 as amount",
+            ),
         },
+    ),
+    "every_merge_ends_at_a_deal": (
+        {
+            "int_deal__knowledge": values(
+                MERGED,
+                "'a', true, null, 'b'",
+                "'b', true, null, 'c'",
+                "'c', true, null, null",
+                "'once', false, null, 'nobody'",
+                f"'once', true, {FIRST}, 'nobody'",
+            )
+        },
+        {
+            "into nobody": {"int_deal__knowledge": values(MERGED, "'a', true, null, 'b'", "'b', true, null, 'nobody'")},
+            "into each other": {
+                "int_deal__knowledge": values(
+                    MERGED, "'a', true, null, 'b'", "'b', true, null, 'c'", "'c', true, null, 'a'"
+                )
+            },
+        },
+    ),
+    "shares_are_one_together": (
+        {
+            "deal_share": values(
+                SHARES,
+                "'d', 0.6, false",
+                "'d', 0.4, false",
+                "'d', 0.7, true",
+                "'e', 0.333334, false",
+                "'e', 0.666666, false",
+            )
+        },
+        {"a millionth is missing": {"deal_share": values(SHARES, "'d', 0.6, false", "'d', 0.399999, false")}},
+    ),
+    "shares_were_one_together": (
+        {
+            "stg_files__deal_split": values(
+                SHARES,
+                "'thirds', 0.3333, false",
+                "'thirds', 0.3333, false",
+                "'thirds', 0.3333, false",
+                "'ended', 0, false",
+                "'on top', 0.2, true",
+            )
+        },
+        {"a share is missing": {"stg_files__deal_split": values(SHARES, "'d', 0.6, false", "'d', 0.3, false")}},
     ),
     "every_stage_has_an_outcome": (
         {
@@ -326,6 +460,78 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             ),
         },
     ),
+    "a_win_rate_curve_ends_at_its_wins": (
+        COHORTS,
+        {
+            "a deal that is nowhere": curve_of("30, true, 9, 2, 2, 4, 0, 0.22222222, 0.22222222"),
+            "less than none": curve_of("30, true, 8, 2, 7, -1, 0, 0.25, 0.25"),
+            "a rate that falls": curve_of(IN_30_DAYS, "60, false, 8, 2, 2, 3, 1, 0.24999999, null"),
+            "a rate that falls where one is missing": curve_of(
+                IN_30_DAYS, "60, false, 8, 2, 2, 0, 4, null, null", "90, false, 8, 2, 2, 0, 4, 0.2, null"
+            ),
+            "mature too early": curve_of("30, true, 8, 2, 2, 3, 1, 0.25, 0.25"),
+            "mature without a rate": curve_of("30, true, 8, 2, 2, 4, 0, 0.25, null"),
+            "a rate without maturity": curve_of("30, false, 8, 2, 2, 4, 0, 0.25, 0.25"),
+            "another rate than the share": curve_of("30, true, 8, 2, 2, 4, 0, 0.25000001, 0.25000001"),
+            "no rate where all are known": curve_of("30, false, 8, 2, 2, 4, 0, null, null"),
+            "two rates": curve_of("30, true, 8, 2, 2, 4, 0, 0.25, 0.24999999"),
+        },
+    ),
+    "a_funnel_narrows": (
+        COHORTS,
+        {
+            "a deal that is nowhere": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 2, 1, 0, null, null, 0, null"),
+            "more than reached the next": funnel_of(
+                "'p', 'talk', 1, 8, 7, 6, 2, 1, 1, 0, null, null, 0, null",
+                OFFER,
+            ),
+            "fewer go on than are won": funnel_of(
+                "'p', 'talk', 1, 8, 7, 1, 2, 4, 3, 0, null, null, 0, null",
+                "'p', 'offer', 2, 1, 1, 1, 1, 0, 0, 0, null, null, 0, null",
+            ),
+            "more were in it than reached it": funnel_of("'p', 'talk', 1, 8, 9, 2, 2, 5, 1, 0, null, null, 0, null"),
+            "less than none": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 7, -1, 0, null, null, 0, null"),
+            "a stay without a length": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 5, 1, 1, null, 2, 0, null"),
+            "a length without a stay": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 5, 1, 0, 3, 2, 0, null"),
+            "an open stay without an age": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 5, 1, 0, null, null, 1, null"),
+        },
+    ),
+    "cohorts_add_up": (
+        COHORTS,
+        {
+            "a deal of the company that is no manager's": changed(
+                COHORTS,
+                win_rate_curve=values(
+                    CURVE,
+                    *of("company", IN_30_DAYS, IN_90_DAYS),
+                    *of("manager", "30, true, 7, 2, 1, 4, 0, 0.25, 0.25", IN_90_DAYS),
+                ),
+            ),
+            "a stay of a manager that is not the company's": changed(
+                COHORTS,
+                funnel_stage=values(
+                    FUNNEL,
+                    *of("company", TALK, OFFER),
+                    *of("manager", TALK, "'p', 'offer', 2, 5, 4, 2, 2, 1, 2, 1, 1, 1, 0, null"),
+                ),
+            ),
+            "a deal that the KPIs do not count": changed(
+                COHORTS,
+                kpi_measure=values(
+                    "cut_id, period_grain, period_start, entity_id, created_deals, created_deals_won_within_90_days",
+                    f"0, {MONTH}, 2, 7, 3",
+                ),
+            ),
+            "a win that the curve does not have": changed(
+                COHORTS,
+                kpi_measure=values(
+                    "cut_id, period_grain, period_start, entity_id, created_deals, created_deals_won_within_90_days",
+                    f"0, {MONTH}, 2, 8, 4",
+                ),
+            ),
+            "a cohort without a curve": changed(COHORTS, win_rate_curve=values(CURVE, *of("company", IN_30_DAYS))),
+        },
+    ),
     "no_overlap_fct_deal_stage_interval_left_at__deal_id__entered_at": (
         {
             "fct_deal_stage_interval": values(
@@ -351,6 +557,16 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
         {"fct_customer_purchase": values("deal_id", "'d'", "'e'")},
         {"the same twice": {"fct_customer_purchase": values("deal_id", "'d'", "'d'")}},
     ),
+    "a_stay_is_of_a_manager_in_a_department": (
+        {"manager_department": values(A_STAY, "'files:ann', 'files:east', null, date '2026-03-01'")},
+        {
+            "an id without its CRM": {"manager_department": values(A_STAY, "'ann', 'files:east', null, null")},
+            "no department": {"manager_department": values(A_STAY, "'files:ann', null, null, null")},
+            "an end before the beginning": {
+                "manager_department": values(A_STAY, "'files:ann', 'files:east', date '2026-03-02', date '2026-03-01'")
+            },
+        },
+    ),
     "a_rate_is_positive": (
         {"exchange_rate": values("from_currency, to_currency, valid_on, rate", "'EUR', 'USD', date '2026-01-01', 1.1")},
         {
@@ -367,6 +583,31 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
         },
     ),
 }
+
+
+def test_missing_rates_are_told_with_the_lines_to_add(find: Callable[[str, Rows], list[tuple[Any, ...]]]) -> None:
+    """A rate of 5 January holds to 5 February; the one day of which pounds have no constant rate is the last."""
+    columns = "deal_id, currency_code, native_amount, amount, constant_amount, credited_on, occurred_at"
+    rows = {
+        "build_moment": f"select {NIGHT} as as_of, date '2026-03-31' as last_day",
+        "fct_deal_event": values(
+            columns,
+            f"'d', 'EUR', 10, null, null, date '2026-02-05', {FIRST}",
+            f"'d', 'EUR', 10, null, null, date '2026-01-05', {FIRST}",
+            f"'e', 'EUR', 10, null, null, date '2026-02-06', {FIRST}",
+            f"'f', 'GBP', 10, 12, null, date '2026-02-06', {FIRST}",
+        ),
+    }
+    assert find("every_amount_has_a_rate", rows) == [
+        (
+            "EUR: no rate into USD that is at most 31 days old on 2026-01-05 and 2 more days to 2026-02-06 (deals: 2); "
+            "add\n    EUR,USD,2026-01-05,<rate>\n    EUR,USD,2026-02-06,<rate>",
+        ),
+        (
+            "GBP: no constant rate into USD that is at most 31 days old on 2026-03-31 (deals: 1); "
+            "add\n    GBP,USD,2026-03-31,<rate>",
+        ),
+    ]
 
 
 def test_each_singular_test_is_tried() -> None:

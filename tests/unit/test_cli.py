@@ -25,6 +25,7 @@ COMMANDS = [
     ["validate"],
     ["publish"],
     ["kpi"],
+    ["kpi", "simulate"],
     ["status"],
     ["quarantine"],
     ["reconcile"],
@@ -72,7 +73,8 @@ def kpimart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def subcommands() -> set[str]:
-    return {info.name or info.callback.__name__ for info in app.registered_commands if info.callback} | {"demo"}
+    commands = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
+    return commands | {str(group.name) for group in app.registered_groups}
 
 
 # Help
@@ -153,6 +155,12 @@ def test_a_wrong_variable_ends_with_2(kpimart: Kpimart, monkeypatch: pytest.Monk
     ended = kpimart("status")
     assert (ended.code, ended.out) == (2, "")
     assert "did you mean 'KPIMART_TIME_ZONE'?" in ended.err
+
+
+def test_an_option_before_the_command_that_it_is_for_is_refused(kpimart: Kpimart) -> None:
+    ended = kpimart("kpi", "--period", "2026-Q3", "simulate", "--profile", "retention")
+    assert ended.code == 2
+    assert ended.err.endswith("give --period after simulate, not before it\n")
 
 
 def test_a_moment_before_all_calendars_ends_with_2(kpimart: Kpimart, monkeypatch: pytest.MonkeyPatch) -> None:

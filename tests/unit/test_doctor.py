@@ -13,7 +13,7 @@ from kpimart.doctor import Check, examine
 from kpimart.settings import Settings
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, writer_lock
 
-NAMES = ["python", "settings", "profile", "project", "home", "warehouse", "source files", "release"]
+NAMES = ["python", "settings", "seeds", "profile", "project", "home", "warehouse", "source files", "release"]
 
 DEALS = {
     "file": "deals.csv",
@@ -24,7 +24,7 @@ STAGES = ({"name": "Won", "outcome": "won", "position": 1},)
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-import kpimart.extract.packages, kpimart.publish.release
+import encodings.utf_8_sig, kpimart.extract.packages, kpimart.publish.release
 from kpimart.doctor import examine
 from kpimart.settings import Settings
 # All is imported by now: who is nobody may not be able to read Python either.
@@ -94,7 +94,7 @@ def test_an_unknown_profile_fails(tmp_path: Path) -> None:
 
 
 def test_seeds_that_are_missing_fail_and_stop_no_other_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kpimart.figures.SEEDS", tmp_path)
+    monkeypatch.setattr("kpimart.seeds.SEEDS", tmp_path)
     monkeypatch.setattr(doctor, "SEEDS", tmp_path)
     checks = {each.name: each for each in examine(settings(tmp_path))}
     assert list(checks) == NAMES

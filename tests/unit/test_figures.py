@@ -164,14 +164,14 @@ def test_looking_changes_nothing(database: Path) -> None:
 
 @pytest.mark.parametrize("profile", ["growth", "retention", "efficiency"])
 def test_a_profile_names_its_kpis_the_heaviest_first(profile: str) -> None:
-    codes = profile_kpis(profile)
+    codes = profile_kpis(profile, None)
     assert len(codes) == len(set(codes)) >= 3
 
 
 def test_growth_looks_at_what_was_won_first() -> None:
-    assert profile_kpis("growth")[0] == "won_amount"
+    assert profile_kpis("growth", None)[0] == "won_amount"
 
 
 def test_an_unknown_profile_is_told_with_those_there_are() -> None:
     with pytest.raises(SettingsError, match=r"'growht' is not in kpi_profile.csv; it has efficiency, growth, "):
-        profile_kpis("growht")
+        profile_kpis("growht", None)

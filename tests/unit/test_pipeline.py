@@ -11,7 +11,8 @@ from kpimart import pipeline
 from kpimart.build import Build
 from kpimart.errors import BuildFailed, GateRefused, SettingsError, WarehouseBusy
 from kpimart.extract.landing import record_decisions
-from kpimart.pipeline import _place_of, _prepare_scratch
+from kpimart.paths import SEEDS
+from kpimart.pipeline import _live, _place_of, _prepare_scratch
 from kpimart.publish.release import current
 from kpimart.settings import Settings
 from kpimart.transform import Transformation
@@ -198,6 +199,11 @@ def prepared(home: Path, known_at: datetime) -> Transformation:
     return _prepare_scratch(Settings(home=home), Build("past", TUESDAY, known_at, home / "scratch" / "past.duckdb"))
 
 
+def seeds_of(transformation: Transformation) -> dict[str, str]:
+    """File name → content, of the seeds that dbt finds."""
+    return {path.name: path.read_text() for path in (transformation.project / "seeds").glob("*.csv")}
+
+
 def scratch_rows(scratch: Transformation, query: str) -> list[tuple[Any, ...]]:
     """Ask as dbt does: the scratch database opened, the live one beside it."""
     assert scratch.raw_database is not None
@@ -234,8 +240,25 @@ def test_a_scratch_database_knows_of_no_other_build(history: Path) -> None:
     ids=["before_they_changed", "after"],
 )
 def test_seeds_are_those_of_then(history: Path, known_at: datetime, seeds: dict[str, str]) -> None:
-    project = prepared(history, known_at).project
-    assert {path.name: path.read_text() for path in (project / "seeds").glob("*.csv")} == seeds
+    written = seeds_of(prepared(history, known_at))
+    assert {name: text for name, text in written.items() if name in seeds} == seeds
+    assert "added.csv" in seeds or "added.csv" not in written
+
+
+def test_a_seed_that_was_not_there_then_has_no_rows(history: Path) -> None:
+    """What is read of it today is still there to be read."""
+    rates = seeds_of(prepared(history, TUESDAY))["exchange_rate.csv"]
+    assert rates == "from_currency,to_currency,valid_on,rate"
+
+
+def test_seeds_of_the_company_are_built_from_in_place_of_the_projects(empty: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "exchange_rate.csv").write_text("from_currency,to_currency,valid_on,rate\nEUR,USD,2026-01-01,1.1\n")
+    written = seeds_of(_live(Settings(home=empty, seeds=own)))
+    assert written["exchange_rate.csv"] == (own / "exchange_rate.csv").read_text()
+    assert written["kpi_profile.csv"] == (SEEDS / "kpi_profile.csv").read_text()
+    assert _live(Settings(home=empty)).project == pipeline.DBT_PROJECT
 
 
 def test_the_models_are_those_of_now(history: Path) -> None:

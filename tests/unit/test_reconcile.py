@@ -241,9 +241,13 @@ def test_nothing_of_a_comparison_stays(company: Company) -> None:
     assert stored() == before
 
 
-def test_a_source_without_totals_says_so(company: Company) -> None:
-    compared = reconcile(company.settings, "files", clock=company.clock, tell=lambda _: None)
-    assert (compared.has_totals, compared.unexplained) == (False, 0)
+@pytest.mark.parametrize("source", ["files", "sql", "amocrm"])
+def test_a_source_without_totals_says_so(
+    company: Company, source: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KPIMART_HOME", str(company.home))
+    assert ended("reconcile", "--source", source, monkeypatch=monkeypatch) == 0
+    assert f"{source}: its API has no aggregates to compare with" in capsys.readouterr().out
 
 
 def test_an_unknown_source_and_an_empty_home_are_refused(company: Company, tmp_path: Path) -> None:

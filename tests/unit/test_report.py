@@ -1,6 +1,7 @@
 """What stands on the screen at the end of a command."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import RenderableType
 
-from kpimart import render, report
+from kpimart import figures, render, report
 from kpimart.build import Build
 from kpimart.extract.forgetting import RecordName
 from kpimart.extract.landing import LandedBatch, LandedObject
@@ -19,6 +20,7 @@ from kpimart.publish.release import current, releases, rollback
 from kpimart.quality.verdict import Outcome, Result, Verdict
 from kpimart.reconcile import Cell, Explanation, ObjectTotal, Reconciliation, Sum
 from kpimart.settings import Settings
+from kpimart.simulation import Rescored, Simulation, Untargeted
 from kpimart.status import ChangedField, LastBatch, LastBuild, Status, read_status
 
 NIGHT = datetime(2027, 1, 8, 2, tzinfo=UTC)
@@ -80,6 +82,13 @@ def test_a_run_shows_the_few_kpis_of_this_and_the_last_month_and_where_to_look(d
     assert row_of(text, "90,000.00") == ["Company", "90,000.00", "4"]
     assert row_of(text, "before 1,250,000.50") == ["", "before 1,250,000.50", "before 1,100"]
     assert "look at it:  kpimart kpi --by manager" in text
+
+
+def test_a_run_tells_what_the_tests_of_its_build_warn_of(done: Run, capsys: Screen) -> None:
+    warned = replace(done, build=replace(done.build, warnings=("shares are not one:\n  deal D1: 0.9",)))
+    text = shown(capsys, report.of_run(SETTINGS, warned, ["won_amount"]))
+    assert "warning: shares are not one:\n  deal D1: 0.9\n" in text
+    assert "warning" not in shown(capsys, report.of_run(SETTINGS, done, ["won_amount"]))
 
 
 def test_a_run_that_landed_nothing_tells_of_no_raw_gate(done: Run) -> None:
@@ -227,3 +236,30 @@ def test_what_there_is_of_a_person_is_shown_place_by_place(capsys: Screen) -> No
     assert "hubspot:owners:77" in text
     assert row_of(text, "20270108T020000Z") == ["var", "release", "20270108T020000Z", "3"]
     assert text.endswith("look yourself, it is not kpimart's file: var/notes.txt\n")
+
+
+# Simulations
+
+
+def test_a_simulation_shows_everybody_before_and_after_and_what_is_missing(capsys: Screen) -> None:
+    """On average of the one with both: 1.00, then 0.80."""
+    period = figures.Period("quarter", date(2026, 7, 1), date(2026, 9, 30), is_complete=True, start_before=None)
+    one, eight_tenths = Decimal("1.0"), Decimal("0.8")
+    ann = Rescored("ann", "Ann", Decimal("0.96"), Decimal("0.9"), one, eight_tenths, one, Decimal("0.55"))
+    bob = Rescored("bob", "Bob", Decimal("0.5"), None, Decimal(0), None, one, Decimal(0))
+    untargeted = (Untargeted("win_rate", 2, 1, 0),)
+    simulation = Simulation(period, "growth", "efficiency", (ann, bob), untargeted)
+    text = shown(capsys, report.of_simulation(simulation, "manager"))
+    assert row_of(text, "Ann") == ["Ann", "0.96", "0.90", "-0.06", "1.00", "0.80", "-0.20", "55%"]
+    assert row_of(text, "Bob") == ["Bob", "0.50", "–", "", "0.00", "–", "", "0%"]
+    assert "mean bonus coefficient of the 1 with both: 1.00, then 0.80\n" in text
+    assert "win_rate: 1 of 2 have no target, 1 do not count it\nadd --like-last-year" in text
+
+
+def test_a_simulation_like_last_year_tells_for_how_many(capsys: Screen) -> None:
+    period = figures.Period("quarter", date(2026, 7, 1), date(2026, 9, 30), is_complete=False, start_before=None)
+    simulation = Simulation(period, "growth", "efficiency", (), (Untargeted("win_rate", 29, 29, 25),))
+    text = shown(capsys, report.of_simulation(simulation, "manager"))
+    assert "2026-07-01 … 2026-09-30, going on: scored by growth" in text
+    assert "win_rate: 29 of 29 have no target, 25 ask for last year's figure, 4 do not count it\n" in text
+    assert "--like-last-year" not in text

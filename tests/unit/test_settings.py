@@ -376,6 +376,7 @@ def test_decisions_hold_what_figures_rest_on_and_nothing_of_the_machine(
         "sources",
         "time_zone",
         "base_currency",
+        "constant_rates_on",
         "fiscal_year_start",
         "thresholds",
         "definitions",

@@ -34,12 +34,16 @@ FAILING = SOUND | {
     "tests/no_deal_is_won_at_a_loss.sql": "select id, amount from {{ ref('won') }} where amount < 0 order by id",
     "tests/nothing_is_there.sql": "select i from range(1000) as rows (i)",
     "tests/riddle.sql": "select nothing from {{ ref('won') }}",
+    "tests/no_rate.sql": "select 'EUR: deal ' || i as problem from range(7) as rows (i) order by i",
     "tests/tests.yml": """
 data_tests:
   - name: no_deal_is_won_at_a_loss
     description: Bookings are positive.
+  - name: no_rate
+    description: Add rates.
 """,
 }
+ODD = {"tests/odd.sql": "{{ config(severity='warn') }} select 'deal 2 is odd' as problem from {{ ref('won') }} limit 1"}
 UNREADABLE = SOUND | {"models/won.sql": "select * from {{ ref('nobody') }}"}
 
 
@@ -73,12 +77,14 @@ def failure(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return str(failed.value).splitlines()
 
 
-def test_a_build_makes_seeds_and_models_and_tells_of_each(tmp_path: Path) -> None:
-    small = found_project(tmp_path, SOUND)
+def test_a_build_makes_seeds_and_models_and_tells_of_each_and_returns_what_tests_warn_of(tmp_path: Path) -> None:
+    small = found_project(tmp_path, SOUND | ODD)
     files = sorted(small.project.rglob("*"))
     told: list[tuple[str, float]] = []
-    assert run_dbt(small, lambda name, seconds: told.append((name, seconds)), parse_dbt(small)) == 2
-    assert [name for name, _ in told] == ["deal", "won"]
+    assert run_dbt(small, lambda name, seconds: told.append((name, seconds)), parse_dbt(small)) == (
+        "odd\n  deal 2 is odd",
+    )
+    assert [name for name, _ in told] == ["deal", "won", "odd"]
     assert all(0 <= seconds < 60 for _, seconds in told)
     assert ask(small.database, "select sum(amount) from won") == [(-11,)]
     # What it leaves lies in the home.
@@ -103,6 +109,11 @@ def test_a_test_that_fails_is_told_with_what_it_is_about_and_the_rows_it_found(f
 def test_of_many_rows_a_few_are_shown_and_all_are_counted(failure: list[str]) -> None:
     assert "test nothing_is_there found 1000 rows that must not be" in failure
     assert len([line for line in failure if line.startswith("  i=")]) == 5
+
+
+def test_a_test_that_names_the_problem_is_told_in_its_own_words(failure: list[str]) -> None:
+    place = failure.index("Add rates.")
+    assert failure[place + 1 : place + 7] == [*(f"  EUR: deal {i}" for i in range(5)), "  … and 2 more"]
 
 
 def test_a_test_that_cannot_be_run_is_told_as_one(failure: list[str]) -> None:

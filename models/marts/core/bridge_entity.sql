@@ -1,9 +1,16 @@
--- One row per seat (a manager in a department) and entity that the seat's figures count for.
+-- One row per stretch of days with one tree, seat (a manager in a department) and entity that the seat's figures of
+-- those days count for.
 with
 
 entities as (
 
     select * from {{ ref('dim_entity') }}
+
+),
+
+organisations as (
+
+    select * from {{ ref('dim_organisation') }}
 
 ),
 
@@ -26,6 +33,7 @@ seats as (
 counted as (
 
     select
+        organisations.organisation_id,
         seats.manager_id,
         seats.department_id,
         entities.entity_id
@@ -39,22 +47,27 @@ counted as (
                 and seats.manager_id = entities.manager_id
                 and seats.department_id = entities.department_id
             )
+    cross join organisations
 
     union all
 
     select
+        organisations.organisation_id,
         seats.manager_id,
         seats.department_id,
         entities.entity_id
     from seats
     inner join closure
         on seats.department_id = closure.department_id
+    inner join organisations
+        on closure.valid_from <= organisations.valid_from and closure.valid_to > organisations.valid_from
     inner join entities
         on entities.entity_level = 'department' and closure.ancestor_department_id = entities.department_id
 
 )
 
 select
+    organisation_id,
     manager_id,
     department_id,
     entity_id

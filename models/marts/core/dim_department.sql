@@ -1,10 +1,35 @@
--- One row per department. A department that a manager or another department names without the CRM listing it is an
--- inferred member.
+-- One row per department, as it stands on the last day that the build covers. A department that a manager or another
+-- department names without the CRM listing it is an inferred member.
 with
+
+build as (
+
+    select * from {{ ref('build_moment') }}
+
+),
+
+stays as (
+
+    select * from {{ ref('int_department__stays') }}
+
+),
 
 departments as (
 
-    {{ from_every_crm('department') }}
+    select
+        known.department_id,
+        known.department_name,
+        stays.parent_department_id,
+        known.head_manager_id,
+        known.head_name
+    from {{ ref('int_department__known') }} as known
+    inner join build
+        on known.valid_from <= build.last_day and known.valid_to > build.last_day
+    inner join stays
+        on
+            known.department_id = stays.department_id
+            and build.last_day >= stays.valid_from
+            and build.last_day < stays.valid_to
 
 ),
 
@@ -18,7 +43,8 @@ named as (
 
     select department_id from assignments
     union
-    select parent_department_id as department_id from departments where parent_department_id is not null
+    select parent_department_id as department_id from stays
+    where parent_department_id is not null
 
 ),
 
@@ -36,6 +62,7 @@ select
     department_id,
     department_name,
     parent_department_id,
+    head_manager_id,
     head_name,
     false as is_inferred
 from departments
@@ -49,6 +76,7 @@ select
         else 'Unknown department ' || substr(department_id, instr(department_id, ':') + 1)
     end as department_name,
     cast(null as varchar) as parent_department_id,
+    cast(null as varchar) as head_manager_id,
     cast(null as varchar) as head_name,
     true as is_inferred
 from inferred

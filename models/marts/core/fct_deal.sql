@@ -8,10 +8,29 @@ build as (
 
 ),
 
-deals as (
+known as (
 
     select * from {{ ref('int_deal__knowledge') }}
-    where is_last_version and known_until is null
+    where known_until is null
+
+),
+
+deals as (
+
+    select * from known
+    where is_last_version
+
+),
+
+owner_stays as (
+
+    select * from {{ ref('int_deal__owner_stays') }}
+
+),
+
+assignments as (
+
+    select * from {{ ref('manager_assignment') }}
 
 ),
 
@@ -30,6 +49,37 @@ events as (
 open_intervals as (
 
     select * from {{ ref('fct_deal_open_interval') }}
+
+),
+
+-- The version that stands at `as_of`, and whom the history of owners names then, if there is one.
+versions as (
+
+    select
+        known.deal_id,
+        known.knowledge_number,
+        known.manager_id,
+        row_number() over (partition by known.deal_id order by known.version_order desc) as recency
+    from known
+    cross join build
+    where known.version_order = 1 or known.effective_at < build.as_of
+
+),
+
+owners as (
+
+    select
+        versions.deal_id,
+        coalesce(owner_stays.manager_id, versions.manager_id, {{ unassigned('versions.deal_id') }}) as manager_id
+    from versions
+    cross join build
+    left join owner_stays
+        on
+            versions.deal_id = owner_stays.deal_id
+            and versions.knowledge_number = owner_stays.knowledge_number
+            and build.as_of > owner_stays.owned_from
+            and (owner_stays.owned_until is null or build.as_of <= owner_stays.owned_until)
+    where versions.recency = 1
 
 ),
 
@@ -54,6 +104,7 @@ closings as (
         events.manager_id,
         events.department_id,
         sum(events.sign * events.amount) as amount,
+        sum(events.sign * events.constant_amount) as constant_amount,
         sum(events.sign * events.native_amount) as native_amount
     from events
     cross join build
@@ -83,6 +134,8 @@ select
     deals.deal_id,
     coalesce(closings.manager_id, still_open.manager_id) as manager_id,
     coalesce(closings.department_id, still_open.department_id) as department_id,
+    owners.manager_id as current_manager_id,
+    coalesce(assignments.department_id, {{ unassigned('deals.deal_id') }}) as current_department_id,
     deals.account_id,
     deals.pipeline_id,
     coalesce(standing.stage_id, still_open.stage_id) as stage_id,
@@ -100,6 +153,10 @@ select
         else cast(closings.amount as decimal(18, 2))
     end as amount,
     case
+        when closings.deal_id is null then still_open.constant_amount
+        else cast(closings.constant_amount as decimal(18, 2))
+    end as constant_amount,
+    case
         when closings.deal_id is null then still_open.native_amount
         else cast(closings.native_amount as decimal(18, 2))
     end as native_amount,
@@ -112,6 +169,13 @@ select
 
 from deals
 cross join build
+inner join owners
+    on deals.deal_id = owners.deal_id
+left join assignments
+    on
+        owners.manager_id = assignments.manager_id
+        and build.last_day >= assignments.valid_from
+        and build.last_day < assignments.valid_to
 left join standing
     on deals.deal_id = standing.deal_id and standing.recency = 1
 left join closings

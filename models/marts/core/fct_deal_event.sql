@@ -30,7 +30,7 @@ identified as (
             coalesce(stage_id, ''), coalesce(stage_id_before, ''), coalesce(cast(native_amount as varchar), ''),
             currency_code, coalesce(cast(expected_close_on as varchar), ''),
             coalesce(cast(expected_close_on_before as varchar), ''), coalesce(account_id, ''), pipeline_id,
-            coalesce(product, ''), coalesce(lead_source, '')
+            coalesce(product, ''), coalesce(lead_source, ''), merged_into_deal_id
         )) as fact_id
     from facts
 
@@ -98,7 +98,8 @@ credited as (
     select
         dated.*,
         coalesce(assignments.department_id, {{ unassigned('dated.deal_id') }}) as department_id,
-        cast(round(dated.native_amount * rates.rate, 2) as decimal(18, 2)) as amount
+        {{ converted('dated.native_amount', 'rates.rate') }} as amount,
+        {{ converted('dated.native_amount', 'rates.constant_rate') }} as constant_amount
     from dated
     left join assignments
         on
@@ -123,6 +124,7 @@ select
     pipeline_id,
     stage_id,
     stage_id_before,
+    merged_into_deal_id,
 
     ---------- what
     event_type,
@@ -135,6 +137,7 @@ select
 
     ---------- amounts
     amount,
+    constant_amount,
     native_amount,
     currency_code,
 

@@ -81,7 +81,7 @@ changes as (
 
     select
         owner_stays.deal_id,
-        case when owner_stays.stay_number > 1 then owner_stays.owned_from end as changed_at,
+        owner_stays.owned_from as changed_at,
         cast(null as bigint) as step_order,
         cast(null as bigint) as version_order,
         owner_stays.stay_number
@@ -222,7 +222,8 @@ select
     stages.probability,
 
     ---------- amounts
-    cast(round(seated.native_amount * rates.rate, 2) as decimal(18, 2)) as amount,
+    {{ converted('seated.native_amount', 'rates.rate') }} as amount,
+    {{ converted('seated.native_amount', 'rates.constant_rate') }} as constant_amount,
     seated.native_amount,
     seated.currency_code,
 

@@ -33,7 +33,9 @@ select
     dated.lead_source,
     dated.created_at,
     dated.created_on,
-    dated.converted_at
+    dated.converted_at,
+    cast(null as timestamptz) as first_response_at,
+    cast(null as decimal(10, 2)) as first_response_hours
 from dated
 left join assignments
     on

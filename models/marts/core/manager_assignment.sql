@@ -1,5 +1,6 @@
--- One row per stay of a manager in a department. The stays of a manager cover all of time without a gap or an overlap:
--- where nothing is known the manager sits in a visible inferred department.
+-- One row per stay of a manager in a department: as the company tells by hand, else as the CRM does. The stays of a
+-- manager cover all of time without a gap or an overlap: where nothing is known the manager sits in a visible inferred
+-- department.
 with
 
 managers as (
@@ -8,9 +9,36 @@ managers as (
 
 ),
 
+kept_by_hand as (
+
+    select
+        manager_id,
+        department_id,
+        valid_from,
+        valid_to
+    from {{ ref('manager_department') }}
+
+),
+
+told_by_crm as (
+
+    select
+        told.manager_id,
+        told.department_id,
+        told.valid_from,
+        told.valid_to
+    from ({{ from_every_crm('manager_assignment') }}) as told
+    left join kept_by_hand
+        on told.manager_id = kept_by_hand.manager_id
+    where kept_by_hand.manager_id is null
+
+),
+
 stays as (
 
-    {{ from_every_crm('manager_assignment') }}
+    select * from kept_by_hand
+    union all
+    select * from told_by_crm
 
 ),
 

@@ -22,6 +22,12 @@ purchases as (
 
 ),
 
+organisations as (
+
+    select * from {{ ref('dim_organisation') }}
+
+),
+
 -- Where a creation was corrected, the one that stands.
 creations as (
 
@@ -62,6 +68,8 @@ won as (
 
 select
     ledger.*,
+    -- a reversal is taken back where it was counted, whatever became of the departments since
+    organisations.organisation_id,
     purchases.purchase_number,
     cast(won.won_on - creations.created_on as integer) as days_to_win,
     -- a reversal has the cycle of what it reverses
@@ -70,6 +78,8 @@ select
     and date_trunc('month', ledger.expected_close_on) > date_trunc('month', ledger.expected_close_on_before)
         as has_slipped
 from ledger
+inner join organisations
+    on ledger.credited_on >= organisations.valid_from and ledger.credited_on < organisations.valid_to
 left join purchases
     on ledger.deal_id = purchases.deal_id
 left join creations

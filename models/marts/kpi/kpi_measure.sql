@@ -1,11 +1,13 @@
--- One row per period and entity in which something is, or in which someone was employed (month and coarser): every measure
--- at that grain. Sums are summed from days; everything else is computed anew for each period and entity.
+-- One row per cut, period and entity in which something is, or, in the main cut, in which someone was employed (month and
+-- coarser): every measure at that grain. Sums are summed from days; everything else is computed anew for each.
 {%- set additive = measures_where('additivity', 'additive') %}
 {%- set snapshots = measures_where('additivity', 'snapshot') %}
 {%- set distinct_relations = ['purchases', 'lapses', 'prospects'] %}
-{%- set distinct_grains = sql_list(grains_that_need('distinct')) %}
-{%- set distribution_grains = sql_list(grains_that_need('distribution')) %}
-
+{%- set grains_of = {
+    'snapshot': grains_that_need('snapshot'),
+    'distinct': grains_that_need('distinct'),
+    'distribution': grains_that_need('distribution'),
+} %}
 with
 
 build as (
@@ -26,6 +28,12 @@ period_days as (
 
 ),
 
+organisations as (
+
+    select * from {{ ref('dim_organisation') }}
+
+),
+
 entities as (
 
     select * from {{ ref('bridge_entity') }}
@@ -43,6 +51,7 @@ cells as (
 summed as (
 
     select
+        cells.cut_id,
         period_days.period_grain,
         period_days.period_start,
         entities.entity_id
@@ -51,10 +60,13 @@ summed as (
         {%- endfor %}
     from cells
     inner join period_days
-        on cells.day = period_days.day
+        on cells.day = period_days.day and {{ has_grain(grains(), 'cells.cut_id', 'period_days.period_grain') }}
     inner join entities
-        on cells.manager_id = entities.manager_id and cells.department_id = entities.department_id
-    group by period_days.period_grain, period_days.period_start, entities.entity_id
+        on
+            cells.organisation_id = entities.organisation_id
+            and cells.manager_id = entities.manager_id
+            and cells.department_id = entities.department_id
+    group by cells.cut_id, period_days.period_grain, period_days.period_start, entities.entity_id
 
 ),
 
@@ -80,15 +92,33 @@ seats as (
 
 ),
 
+seats_in_organisations as (
+
+    select
+        seats.manager_id,
+        seats.department_id,
+        organisations.organisation_id,
+        greatest(seats.employed_from, organisations.valid_from) as employed_from,
+        least(seats.employed_to, organisations.valid_to - 1) as employed_to
+    from seats
+    inner join organisations
+        on seats.employed_from < organisations.valid_to and seats.employed_to >= organisations.valid_from
+
+),
+
 employed as (
 
     select
+        {{ main_cut() }} as cut_id,
         periods.period_grain,
         periods.period_start,
         entities.entity_id
-    from seats
+    from seats_in_organisations as seats
     inner join entities
-        on seats.manager_id = entities.manager_id and seats.department_id = entities.department_id
+        on
+            seats.organisation_id = entities.organisation_id
+            and seats.manager_id = entities.manager_id
+            and seats.department_id = entities.department_id
     inner join periods
         on
             seats.employed_from <= periods.period_end
@@ -99,6 +129,7 @@ employed as (
     union
 
     select
+        {{ main_cut() }} as cut_id,
         periods.period_grain,
         periods.period_start,
         company.entity_id
@@ -112,58 +143,81 @@ employed as (
 holders as (
 
     select
+        cut_id,
         entity_id,
         min(period_start) as held_from
     from summed
-    where period_grain = 'day' and ({% for measure in snapshots %}{{ measure.name }} <> 0{% if not loop.last %} or {% endif %}{% endfor %})
-    group by entity_id
+    where
+        period_grain = case when cut_id = {{ main_cut() }} then 'day' else 'month' end
+        and ({% for measure in snapshots %}{{ measure.name }} <> 0{% if not loop.last %} or {% endif %}{% endfor %})
+    group by cut_id, entity_id
 
 ),
 
 held as (
 
     select
+        holders.cut_id,
         periods.period_grain,
         periods.period_start,
         holders.entity_id
     from holders
     inner join periods
-        on holders.held_from <= periods.period_end
-    where periods.period_grain in {{ sql_list(grains_that_need('snapshot')) }}
+        on
+            holders.held_from <= periods.period_end
+            and {{ has_grain(grains_of.snapshot, 'holders.cut_id', 'periods.period_grain') }}
 
 ),
 
 grid as (
 
-    select period_grain, period_start, entity_id from summed
+    select cut_id, period_grain, period_start, entity_id from summed
     union
-    select period_grain, period_start, entity_id from employed
+    select cut_id, period_grain, period_start, entity_id from employed
     union
-    select period_grain, period_start, entity_id from held
+    select cut_id, period_grain, period_start, entity_id from held
 
 ),
 
 ---------- counted anew
 
+credited_purchases as (
+
+    select
+        *,
+        won_on as day
+    from {{ ref('kpi_credited_purchase') }}
+
+),
+
 purchases as (
+
+    {{ in_every_cut(
+        'credited_purchases',
+        ['day', 'organisation_id', 'manager_id', 'department_id', 'account_id', 'purchase_number', 'is_regular'],
+        properties=['pipeline_id', 'product', 'lead_source'],
+    ) }}
+
+),
+
+credited_lapses as (
 
     select
         purchases.*,
-        purchases.won_on as day
-    from {{ ref('fct_customer_purchase') }} as purchases
+        purchases.lapsed_on as day
+    from {{ ref('kpi_credited_purchase') }} as purchases
     cross join build
-    where purchases.won_at < build.as_of
+    where purchases.lapsed_on <= build.last_day
 
 ),
 
 lapses as (
 
-    select
-        purchases.*,
-        purchases.lapsed_on as day
-    from {{ ref('fct_customer_purchase') }} as purchases
-    cross join build
-    where purchases.lapsed_on <= build.last_day
+    {{ in_every_cut(
+        'credited_lapses',
+        ['day', 'organisation_id', 'manager_id', 'department_id', 'account_id'],
+        properties=['pipeline_id', 'product', 'lead_source'],
+    ) }}
 
 ),
 
@@ -172,8 +226,31 @@ first_purchases as (
     select
         account_id,
         min(won_on) as first_won_on
-    from purchases
+    from credited_purchases
     group by account_id
+
+),
+
+-- Open deals with an account that had not bought while they were.
+credited_prospects as (
+
+    select
+        intervals.*,
+        first_purchases.first_won_on
+    from {{ ref('kpi_credited_interval') }} as intervals
+    left join first_purchases
+        on intervals.account_id = first_purchases.account_id
+    where
+        intervals.account_id is not null
+        and (first_purchases.first_won_on is null or first_purchases.first_won_on > intervals.started_on)
+
+),
+
+prospects_in_cuts as (
+
+    {{ in_every_cut('credited_prospects', [
+        'organisation_id', 'manager_id', 'department_id', 'account_id', 'started_on', 'ended_on', 'first_won_on'
+    ]) }}
 
 ),
 
@@ -181,31 +258,27 @@ first_purchases as (
 prospects as (
 
     select
-        intervals.account_id,
-        intervals.manager_id,
-        intervals.department_id,
+        intervals.*,
         periods.period_grain,
         periods.period_start
-    from {{ ref('kpi_open_interval') }} as intervals
+    from prospects_in_cuts as intervals
     inner join periods
         on
             intervals.started_on <= periods.last_day
             and (intervals.ended_on is null or intervals.ended_on > periods.last_day)
-    left join first_purchases
-        on intervals.account_id = first_purchases.account_id
-    where
-        intervals.account_id is not null
-        and (first_purchases.first_won_on is null or first_purchases.first_won_on > periods.last_day)
-        and periods.period_grain in {{ distinct_grains }}
+            and (intervals.first_won_on is null or intervals.first_won_on > periods.last_day)
+            and {{ has_grain(grains_of.distinct, 'intervals.cut_id', 'periods.period_grain') }}
 
 ),
 
 {% for relation in distinct_relations %}
+{%- set periods_of = 'prospects' if relation == 'prospects' else 'period_days' %}
 distinct_{{ relation }} as (
 
     select
-        {{ relation if relation == 'prospects' else 'period_days' }}.period_grain,
-        {{ relation if relation == 'prospects' else 'period_days' }}.period_start,
+        {{ relation }}.cut_id,
+        {{ periods_of }}.period_grain,
+        {{ periods_of }}.period_start,
         entities.entity_id
         {%- for measure in measures_where('relation', relation) %},
         count(distinct {{ relation }}.{{ measure.sql }})
@@ -214,41 +287,65 @@ distinct_{{ relation }} as (
     from {{ relation }}
     {%- if relation != 'prospects' %}
     inner join period_days
-        on {{ relation }}.day = period_days.day and period_days.period_grain in {{ distinct_grains }}
+        on
+            {{ relation }}.day = period_days.day
+            and {{ has_grain(grains_of.distinct, relation ~ '.cut_id', 'period_days.period_grain') }}
     {%- endif %}
     inner join entities
-        on {{ relation }}.manager_id = entities.manager_id and {{ relation }}.department_id = entities.department_id
-    group by
-        {{ relation if relation == 'prospects' else 'period_days' }}.period_grain,
-        {{ relation if relation == 'prospects' else 'period_days' }}.period_start,
-        entities.entity_id
+        on
+            {{ relation }}.organisation_id = entities.organisation_id
+            and {{ relation }}.manager_id = entities.manager_id
+            and {{ relation }}.department_id = entities.department_id
+    group by {{ relation }}.cut_id, {{ periods_of }}.period_grain, {{ periods_of }}.period_start, entities.entity_id
 
 ),
 
 {% endfor %}
+-- A part of a deal has no cycle of its own.
+whole_wins as (
+
+    select * from {{ ref('kpi_credited_event') }}
+    where event_type = 'won' and cycle_days is not null and credit_lens in ('at_event', 'current_owner')
+
+),
+
+wins as (
+
+    {{ in_every_cut('whole_wins', [
+        'organisation_id', 'manager_id', 'department_id', 'deal_id', 'sign', 'cycle_days', 'occurred_on'
+    ]) }}
+
+),
+
 -- A deal that was won, reopened and won again within the period is one win.
 cycles as (
 
     select
+        wins.cut_id,
         period_days.period_grain,
         period_days.period_start,
         entities.entity_id,
-        events.deal_id,
-        max(events.cycle_days) as cycle_days
-    from {{ ref('kpi_counted_event') }} as events
+        wins.deal_id,
+        max(wins.cycle_days) as cycle_days
+    from wins
     inner join period_days
-        on events.occurred_on = period_days.day and period_days.period_grain in {{ distribution_grains }}
+        on
+            wins.occurred_on = period_days.day
+            and {{ has_grain(grains_of.distribution, 'wins.cut_id', 'period_days.period_grain') }}
     inner join entities
-        on events.manager_id = entities.manager_id and events.department_id = entities.department_id
-    where events.event_type = 'won' and events.cycle_days is not null
-    group by period_days.period_grain, period_days.period_start, entities.entity_id, events.deal_id
-    having sum(events.sign) > 0
+        on
+            wins.organisation_id = entities.organisation_id
+            and wins.manager_id = entities.manager_id
+            and wins.department_id = entities.department_id
+    group by wins.cut_id, period_days.period_grain, period_days.period_start, entities.entity_id, wins.deal_id
+    having sum(wins.sign) > 0
 
 ),
 
 distributed as (
 
     select
+        cut_id,
         period_grain,
         period_start,
         entity_id
@@ -256,7 +353,7 @@ distributed as (
         {{ measure.sql }} as {{ measure.name }}
         {%- endfor %}
     from cycles
-    group by period_grain, period_start, entity_id
+    group by cut_id, period_grain, period_start, entity_id
 
 ),
 
@@ -265,6 +362,7 @@ distributed as (
 together as (
 
     select
+        grid.cut_id,
         grid.period_grain,
         grid.period_start,
         grid.entity_id,
@@ -282,33 +380,20 @@ together as (
         distributed.{{ measure.name }}
         {%- endfor %}
     from grid
-    left join summed
+    {%- for joined in ['summed', 'employed'] + ['distinct_purchases', 'distinct_lapses', 'distinct_prospects', 'distributed'] %}
+    left join {{ joined }}
         on
-            grid.period_grain = summed.period_grain
-            and grid.period_start = summed.period_start
-            and grid.entity_id = summed.entity_id
-    left join employed
-        on
-            grid.period_grain = employed.period_grain
-            and grid.period_start = employed.period_start
-            and grid.entity_id = employed.entity_id
-    {%- for relation in distinct_relations %}
-    left join distinct_{{ relation }}
-        on
-            grid.period_grain = distinct_{{ relation }}.period_grain
-            and grid.period_start = distinct_{{ relation }}.period_start
-            and grid.entity_id = distinct_{{ relation }}.entity_id
+            grid.cut_id = {{ joined }}.cut_id
+            and grid.period_grain = {{ joined }}.period_grain
+            and grid.period_start = {{ joined }}.period_start
+            and grid.entity_id = {{ joined }}.entity_id
     {%- endfor %}
-    left join distributed
-        on
-            grid.period_grain = distributed.period_grain
-            and grid.period_start = distributed.period_start
-            and grid.entity_id = distributed.entity_id
-    window entity_history as (partition by grid.period_grain, grid.entity_id order by grid.period_start)
+    window entity_history as (partition by grid.cut_id, grid.period_grain, grid.entity_id order by grid.period_start)
 
 )
 
 select
+    cut_id,
     period_grain,
     period_start,
     entity_id,

@@ -1,7 +1,28 @@
--- One row per day, manager and department in which something happened: the additive measures of the day, and the changes of
--- the snapshots. Nothing at or after `as_of` is in it.
-{%- set relations = ['events', 'leads', 'open_changes', 'stale_changes'] %}
+-- One row per cut, day, shape of the organisation, manager and department in which something happened: the additive
+-- measures of the day, and the changes of the snapshots. Cuts other than the main one are told by months, each on its
+-- first day. Nothing at or after `as_of` is in it.
 {%- set daily = measures_where('additivity', 'additive') + measures_where('additivity', 'snapshot') %}
+{%- set amount = {'booking': 'amount', 'constant': 'constant_amount', 'native': 'native_amount'} %}
+{%- set weighted = {
+    'booking': 'weighted_amount', 'constant': 'weighted_constant_amount', 'native': 'weighted_native_amount'
+} %}
+{%- set seat = ['day', 'month_day', 'organisation_id', 'manager_id', 'department_id'] %}
+{%- set of_deals = ['pipeline_id', 'product', 'lead_source', 'currency_code'] %}
+{%- set relations = {
+    'events': {
+        'columns': ['event_type', 'sign', 'share', 'purchase_number', 'days_to_win', 'cycle_days', 'has_slipped'],
+        'amounts': {'amount': amount},
+        'properties': of_deals,
+    },
+    'open_changes': {
+        'columns': ['sign', 'share', 'fields_filled'],
+        'amounts': {'amount': amount, 'weighted_amount': weighted},
+        'properties': of_deals,
+    },
+    'stale_changes': {'columns': ['sign', 'share'], 'properties': of_deals},
+    'leads': {'columns': ['is_converted', 'first_response_hours'], 'properties': ['lead_source']},
+    'activities': {'columns': ['activity_type'], 'properties': ['pipeline_id', 'product', 'lead_source']},
+} %}
 
 with
 
@@ -11,25 +32,89 @@ build as (
 
 ),
 
+organisations as (
+
+    select * from {{ ref('dim_organisation') }}
+
+),
+
+months as (
+
+    select
+        day,
+        min(day) over (partition by period_start) as month_day
+    from {{ ref('dim_period_day') }}
+    where period_grain = 'month'
+
+),
+
 events as (
 
     select
-        *,
-        occurred_on as day
-    from {{ ref('kpi_counted_event') }}
+        credited.*,
+        credited.occurred_on as day,
+        months.month_day
+    from {{ ref('kpi_credited_event') }} as credited
+    left join months
+        on credited.occurred_on = months.day
+
+),
+
+---------- credited to who did it, in every lens
+
+lenses as (
+
+    select credit_lens
+    from (values ('at_event'), ('current_owner'), ('split')) as lenses (credit_lens)
 
 ),
 
 leads as (
 
     select
+        lenses.credit_lens,
         leads.created_on as day,
+        months.month_day,
+        organisations.organisation_id,
         leads.manager_id,
         leads.department_id,
-        coalesce(leads.converted_at < build.as_of, false) as is_converted
+        leads.lead_source,
+        coalesce(leads.converted_at < build.as_of, false) as is_converted,
+        case when leads.first_response_at < build.as_of then leads.first_response_hours end as first_response_hours
     from {{ ref('fct_lead') }} as leads
     cross join build
+    cross join lenses
+    inner join organisations
+        on leads.created_on >= organisations.valid_from and leads.created_on < organisations.valid_to
+    left join months
+        on leads.created_on = months.day
     where leads.created_at < build.as_of
+
+),
+
+activities as (
+
+    select
+        lenses.credit_lens,
+        activities.occurred_on as day,
+        months.month_day,
+        organisations.organisation_id,
+        activities.manager_id,
+        activities.department_id,
+        activities.activity_type,
+        deals.pipeline_id,
+        deals.product,
+        deals.lead_source
+    from {{ ref('fct_activity') }} as activities
+    cross join build
+    cross join lenses
+    inner join organisations
+        on activities.occurred_on >= organisations.valid_from and activities.occurred_on < organisations.valid_to
+    left join {{ ref('fct_deal') }} as deals
+        on activities.deal_id = deals.deal_id
+    left join months
+        on activities.occurred_on = months.day
+    where activities.occurred_at < build.as_of
 
 ),
 
@@ -37,11 +122,11 @@ leads as (
 
 open_intervals as (
 
-    select * from {{ ref('kpi_open_interval') }}
+    select * from {{ ref('kpi_credited_interval') }}
 
 ),
 
-open_changes as (
+open_days as (
 
     select *, started_on as day, 1 as sign from open_intervals
     union all
@@ -52,8 +137,14 @@ open_changes as (
 stale_intervals as (
 
     select
+        open_intervals.credit_lens,
+        {% for property in of_deals %}
+        open_intervals.{{ property }},
+        {% endfor %}
+        open_intervals.organisation_id,
         open_intervals.manager_id,
         open_intervals.department_id,
+        open_intervals.share,
         greatest(open_intervals.started_on, open_intervals.stale_on) as started_on,
         open_intervals.ended_on
     from open_intervals
@@ -64,7 +155,7 @@ stale_intervals as (
 
 ),
 
-stale_changes as (
+stale_days as (
 
     select *, started_on as day, 1 as sign from stale_intervals
     union all
@@ -72,13 +163,34 @@ stale_changes as (
 
 ),
 
+{% for state in ['open', 'stale'] %}
+{{ state }}_changes as (
+
+    select
+        {{ state }}_days.*,
+        months.month_day
+    from {{ state }}_days
+    left join months
+        on {{ state }}_days.day = months.day
+
+),
+
+{% endfor %}
 ---------- one row a day and seat, of each
 
-{% for relation in relations %}
+{% for relation, rows in relations.items() %}
+{{ relation }}_in_cuts as (
+
+    {{ in_every_cut(relation, seat + rows.columns, rows.get('amounts', {}), rows.properties) }}
+
+),
+
 of_{{ relation }} as (
 
     select
-        day,
+        cut_id,
+        case when cut_id = {{ main_cut() }} then day else month_day end as day,
+        organisation_id,
         manager_id,
         department_id
         {%- for measure in daily %},
@@ -88,8 +200,13 @@ of_{{ relation }} as (
             null
         {%- endif %} as {{ measure.name }}
         {%- endfor %}
-    from {{ relation }}
-    group by day, manager_id, department_id
+    from {{ relation }}_in_cuts
+    group by
+        cut_id,
+        case when cut_id = {{ main_cut() }} then day else month_day end,
+        organisation_id,
+        manager_id,
+        department_id
 
 ),
 
@@ -104,11 +221,13 @@ cells as (
 )
 
 select
+    cut_id,
     day,
+    organisation_id,
     manager_id,
     department_id
     {%- for measure in daily %},
     cast(sum({{ measure.name }}) as {{ measure_type(measure) }}) as {{ measure.name }}
     {%- endfor %}
 from cells
-group by day, manager_id, department_id
+group by cut_id, day, organisation_id, manager_id, department_id

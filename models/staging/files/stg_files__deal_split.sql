@@ -1,2 +1,2 @@
--- One row per share of a deal; the export says nothing of shares, so there are none.
-{{ no_such_entity() }}
+-- One row per share of a deal, as the export has it.
+{{ mapped_deal_split('files') }}

@@ -1,2 +1,2 @@
 -- One row per department as the export last told it.
-{{ mapped_department('files') }}
+{{ latest('files', 'department') }}

@@ -1,2 +1,2 @@
 -- One row per department as the database last told it.
-{{ mapped_department('sql') }}
+{{ latest('sql', 'department') }}

@@ -1,2 +1,2 @@
--- One row per target as the database last told it.
+-- One row per version of a target that this warehouse saw.
 {{ mapped_target('sql') }}

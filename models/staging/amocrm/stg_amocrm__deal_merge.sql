@@ -1,0 +1,2 @@
+-- One row per deal that became a part of another; amoCRM tells only that it is gone, so there are none.
+{{ no_such_entity() }}
