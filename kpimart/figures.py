@@ -18,10 +18,11 @@ from kpimart.warehouse import open_database
 GRAINS = ("day", "week", "month", "quarter", "year")
 LEVELS = ("company", "department", "manager")
 
+# A period's name without FY: which it is may be said of every year.
 _PERIOD_PATTERNS = {
     "day": r"\d{4}-\d{2}-\d{2}",
-    "week": r"(?P<year>\d{4})-W(?P<week>\d{2})",
-    "month": r"\d{4}-\d{2}",
+    "week": r"\d{4}-W(0[1-9]|[1-4]\d|5[0-3])",
+    "month": r"\d{4}-P?(0[1-9]|1[0-2])",
     "quarter": r"\d{4}-Q[1-4]",
     "year": r"\d{4}",
 }
@@ -88,8 +89,8 @@ def profile_kpis(profile: str, seeds: Path | None) -> tuple[str, ...]:
 def read_figures(database: Path, *, level: str, period: str, kpi_codes: Sequence[str], language: str = "en") -> Figures:
     """The figures of all entities of a level in a period.
 
-    period: a grain, for its last complete period, or one period as 2017, 2017-Q2, 2017-04, 2017-W14 or 2017-04-01; a
-    fiscal quarter or year goes by the calendar one that it begins in.
+    period: a grain, for its last complete period, or the name of one, as 2017, 2017-Q2, 2017-04, 2017-W14 or 2017-04-01.
+    A company whose year is a fiscal one means its own year and quarters by them, whether or not FY stands before.
     Raises SettingsError for a period or a KPI that the release does not have.
     """
     with open_database(database) as connection:
@@ -125,8 +126,10 @@ def read_figures(database: Path, *, level: str, period: str, kpi_codes: Sequence
 def latest_month(database: Path) -> str:
     """The last month that the release has, complete or not, as `read_figures` takes it."""
     with open_database(database) as connection:
-        rows = connection.execute("select max(period_start) from dim_period where period_grain = 'month'").fetchall()
-    return f"{rows[0][0]:%Y-%m}"
+        rows = connection.execute(
+            "select period_name from dim_period where period_grain = 'month' order by period_start desc limit 1"
+        ).fetchall()
+    return str(rows[0][0])
 
 
 def _kpis(connection: duckdb.DuckDBPyConnection, codes: Sequence[str], language: str) -> tuple[Kpi, ...]:
@@ -140,56 +143,49 @@ def _kpis(connection: duckdb.DuckDBPyConnection, codes: Sequence[str], language:
 
 def find_period(connection: duckdb.DuckDBPyConnection, asked: str) -> Period:
     """The period that is asked for, as `read_figures` takes it; raises SettingsError if the release has none such."""
-    grain, condition = _condition(asked)
+    grain, name = _asked(asked)
     row: Any = connection.execute(
-        f"""
+        """
         with periods as (
             select *, lag(period_start) over (order by period_start) as start_before
             from dim_period
-            where period_grain = '{grain}'
+            where period_grain = $grain
         )
         select period_grain, period_start, period_end, is_complete, start_before
         from periods
-        where {condition}
+        where case when $name is null then is_complete else ltrim(period_name, 'FY') = $name end
         order by period_start desc
         limit 1
-        """
+        """,
+        {"grain": grain, "name": name},
     ).fetchone()
     if row is None:
-        first, last = connection.execute(
-            f"select min(period_start), max(period_start) from dim_period where period_grain = '{grain}'"
-        ).fetchall()[0]
-        missing = f"complete {grain} yet" if asked in GRAINS else f"such {grain}"
-        there = f"it has those from {first} to {last}" if first else "it has none at all"
+        names = connection.execute(
+            "select period_name from dim_period where period_grain = ? order by period_start", [grain]
+        ).fetchall()
+        missing = f"such {grain}" if name else f"complete {grain} yet"
+        there = f"it has those from {names[0][0]} to {names[-1][0]}" if names else "it has none at all"
         raise SettingsError(f"period {asked}: the release has no {missing}; {there}")
     return Period(*row)
 
 
-def _condition(asked: str) -> tuple[str, str]:
-    """The grain that is asked for, and which period of it, as SQL."""
+def _asked(asked: str) -> tuple[str, str | None]:
+    """The grain that is asked for, and the name of the period without FY; None for the last complete one."""
     if asked in GRAINS:
-        return asked, "is_complete"
+        return asked, None
+    name = re.sub(r"(?<=^\d{4})(?=[PQW])", "-", asked.upper().removeprefix("FY"))
     for grain, pattern in _PERIOD_PATTERNS.items():
-        found = re.fullmatch(pattern, asked)
-        if not found:
-            continue
-        try:
-            return grain, _names(grain, asked, found)
-        except ValueError:
-            break
+        if re.fullmatch(pattern, name) and _is_in_a_calendar(name):
+            return grain, name
     raise SettingsError(
-        f"period {asked!r}: give one of {', '.join(GRAINS)}, or 2017, 2017-Q2, 2017-04, 2017-W14, 2017-04-01"
+        f"period {asked!r}: give one of {', '.join(GRAINS)}, "
+        "or 2017, 2017-Q2, 2017-04, 2017-W14, 2017-04-01, FY2017, FY2017-Q2, FY2017-P04, FY2017-W14"
     )
 
 
-def _names(grain: str, asked: str, found: re.Match[str]) -> str:
-    match grain:
-        case "week":
-            return f"period_start = date '{date.fromisocalendar(int(found['year']), int(found['week']), 1)}'"
-        case "quarter":
-            begins = date(int(asked[:4]), int(asked[-1]) * 3 - 2, 1)
-            return f"period_start >= date '{begins}' and period_start < date '{begins}' + interval 3 month"
-        case "year":
-            return f"year(period_start) = {int(asked)}"
-        case _:
-            return f"period_start = date '{date.fromisoformat(f'{asked}-01' if grain == 'month' else asked)}'"
+def _is_in_a_calendar(name: str) -> bool:
+    try:
+        date.fromisoformat(name if len(name) == len("2017-04-01") else f"{name[:4]}-01-01")
+    except ValueError:
+        return False
+    return True

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.ext
 
 from kpimart.errors import SettingsError
 from kpimart.paths import DBT_PROJECT
@@ -66,7 +67,7 @@ def declared(path: Path) -> Iterator[Measure]:
         return ""
 
     try:
-        environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=True)
+        environment = jinja2.Environment(extensions=[jinja2.ext.do], autoescape=True)
         template = environment.from_string(path.read_text(encoding="utf-8"), globals={"return": keep})
         template.module.measures()  # type: ignore[attr-defined]
     except jinja2.TemplateError as error:

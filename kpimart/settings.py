@@ -23,6 +23,8 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -56,6 +58,7 @@ TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 SourceName = Literal["files", "sql", "hubspot", "salesforce", "pipedrive", "bitrix24", "amocrm", "odoo", "tryton"]
 M = TypeVar("M", bound="ObjectMapping")
 
@@ -286,6 +289,21 @@ class Definitions(_Strict):
     min_leaderboard_sample: Annotated[int, Field(ge=0)] = 3
 
 
+class WorkingHours(_Strict):
+    """When a working day begins and ends, in business time; an `end` of 00:00 is the midnight after it."""
+
+    start: time = time(9)
+    end: time = time(18)
+
+    @model_validator(mode="after")
+    def _ends_after_it_began(self) -> "WorkingHours":
+        if any(each.second or each.microsecond or each.tzinfo for each in (self.start, self.end)):
+            raise ValueError("give hours and minutes of the business time zone, as 09:30:00")
+        if self.end <= self.start and self.end != time.min:
+            raise ValueError("'end' must be later than 'start', or 00:00:00 for midnight")
+        return self
+
+
 def _iso(value: Any) -> Any:
     """A bare day stays a day, instead of becoming its midnight in UTC; a bare year is not seconds since 1970."""
     try:
@@ -318,7 +336,14 @@ class Settings(BaseSettings):
     time_zone: TimeZone = "UTC"
     base_currency: Currency = "USD"
     constant_rates_on: Annotated[date | None, BeforeValidator(_iso)] = None
+    calendar: Literal["months", "4-4-5", "4-5-4", "5-4-4"] = "months"
     fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
+    fiscal_year_first_week: Literal["nearest", "containing"] = "nearest"
+    fiscal_year_named_after: Literal["start", "end"] = "start"
+    week_starts_on: Weekday = "monday"
+    working_days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = get_args(Weekday)[:5]
+    working_hours: WorkingHours = WorkingHours()
+    holidays: Annotated[str, Field(pattern=r"^[\w-]+$")] | None = None
     as_of: Annotated[datetime | date | None, BeforeValidator(_iso)] = None
     profile: str = "growth"
     seeds: Path | None = None
@@ -347,6 +372,14 @@ class Settings(BaseSettings):
         """Environment before `.env` before the TOML file, which arrives as init arguments."""
         return env_settings, dotenv_settings, init_settings
 
+    @field_validator("fiscal_year_first_week", "week_starts_on")
+    @classmethod
+    def _is_of_a_year_of_weeks(cls, value: str, info: ValidationInfo) -> str:
+        """What would be ignored is refused."""
+        if info.data.get("calendar") == "months" and value not in ("nearest", "monday"):
+            raise ValueError("needs calendar = '4-4-5', '4-5-4' or '5-4-4'; beside months, weeks are those of ISO 8601")
+        return value
+
     @property
     def zone(self) -> ZoneInfo:
         """The business time zone."""
@@ -371,7 +404,14 @@ class Settings(BaseSettings):
             "base_currency",
             "constant_rates_on",
             "profile",
+            "calendar",
             "fiscal_year_start",
+            "fiscal_year_first_week",
+            "fiscal_year_named_after",
+            "week_starts_on",
+            "working_days",
+            "working_hours",
+            "holidays",
             "thresholds",
             "definitions",
             "files",

@@ -178,3 +178,12 @@ calendar as (
         '{{ company().time_zone }}', cast({{ day }} as timestamp) + interval {{ (hours + hours_later) * 60 + minutes }} minute
     )
 {%- endmacro %}
+
+{#- The working time from the first row of dim_day to a moment, in seconds; `day`: the row of the day that it lies in. -#}
+{% macro working_seconds(day, moment) -%}
+    {{ day }}.working_seconds_before + case
+        when {{ day }}.is_working_day
+            then {{ dbt.datediff(day ~ '.opens_at', 'least(greatest(' ~ moment ~ ', ' ~ day ~ '.opens_at), ' ~ day ~ '.closes_at)', 'second') }}
+        else 0
+    end
+{%- endmacro %}

@@ -12,17 +12,46 @@
 {%- endmacro %}
 
 {#-
-    CTEs, to stand after one called `tallied`: `month_start` (of the deals' creation), organisation_id, manager_id,
-    department_id, the columns in `by`, and counts. Give `of_cohorts`: period_grain, period_start, entity_id, the columns
-    in `by`, and the sums of those counts, for every cohort of month, quarter and year, and for the company, departments and
-    managers. Quarters and years are made of months in every calendar, so the deals themselves are gone through once.
+    CTEs, to stand after one called `tallied`: `month_start` (of the deals' creation), `seat_id` (whose), the columns in
+    `by`, and counts. Give `of_cohorts`: period_grain, period_start, entity_id, the columns in `by`, and the sums of those
+    counts, for every cohort of month, quarter and year, and for the company, departments and managers. Quarters and years
+    are made of months in every calendar, so the deals themselves are gone through once.
 -#}
 {% macro in_every_cohort(by, counts) -%}
+seats as (
+
+    select
+        seat_id,
+        organisation_id,
+        manager_id,
+        department_id
+    from {{ ref('kpi_cohort_deal') }}
+    group by seat_id, organisation_id, manager_id, department_id
+
+),
+
+entities_of_seats as (
+
+    select
+        seats.seat_id,
+        bridge.entity_id
+    from seats
+    inner join {{ ref('bridge_entity') }} as bridge
+        on
+            seats.organisation_id = bridge.organisation_id
+            and seats.manager_id = bridge.manager_id
+            and seats.department_id = bridge.department_id
+    inner join {{ ref('dim_entity') }} as entities
+        on bridge.entity_id = entities.entity_id
+    where entities.entity_level <> 'manager_in_department'
+
+),
+
 of_months as (
 
     select
         tallied.month_start,
-        bridge.entity_id
+        entities_of_seats.entity_id
         {%- for column in by %},
         tallied.{{ column }}
         {%- endfor %}
@@ -30,14 +59,9 @@ of_months as (
         sum(tallied.{{ count }}) as {{ count }}
         {%- endfor %}
     from tallied
-    inner join {{ ref('bridge_entity') }} as bridge
-        on
-            tallied.organisation_id = bridge.organisation_id
-            and tallied.manager_id = bridge.manager_id
-            and tallied.department_id = bridge.department_id
-    inner join {{ ref('dim_entity') }} as entities
-        on bridge.entity_id = entities.entity_id and entities.entity_level <> 'manager_in_department'
-    group by tallied.month_start, bridge.entity_id
+    inner join entities_of_seats
+        on tallied.seat_id = entities_of_seats.seat_id
+    group by tallied.month_start, entities_of_seats.entity_id
     {%- for column in by %}, tallied.{{ column }}{% endfor %}
 
 ),

@@ -44,7 +44,8 @@ class Column:
 class Table:
     """A published table. Rows lie in the order of `key`; `totals` is a query of (name, total) over the table.
 
-    `relation` is the table's source: of the build, or of `ops`; None where publish itself writes the rows.
+    `relation` is the table's source: of the build, or of `ops`; None where publish itself writes the rows. `only` says
+    which of its rows are published.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     totals: str | None = None
+    only: str = "true"
 
 
 KPI_VALUE = Table(
@@ -196,10 +198,13 @@ DIM_PERIOD = Table(
     description="One row per period of each grain, from the first event to the moment the release speaks of.",
     key=("period_grain", "period_start"),
     columns=(
-        Column("period_grain", VARCHAR, "day, week (ISO, from Monday), month, quarter or year."),
+        Column("period_grain", VARCHAR, "day, week, month, quarter or year, of the company's calendar."),
         Column("period_start", DATE, "First day of the period."),
         Column("period_end", DATE, "Last day of the period, inclusive."),
         Column("is_complete", BOOLEAN, "Its last day is over."),
+        Column("period_name", VARCHAR, "2026-W41, 2026-10, 2026-Q3, 2026; FY2026-Q3, FY2026 of a fiscal year."),
+        Column("working_days", INTEGER, "How many of its days are worked."),
+        Column("working_days_elapsed", INTEGER, "How many of them had come by the last day of the release."),
     ),
 )
 
@@ -271,13 +276,12 @@ DEAL_OPEN_INTERVAL = Table(
         "One row per stretch of an open deal with one owner, stage and amount, in one shape of the organisation: the "
         "deals open on the evening of a day are those with started_on on or before it, and no ended_on or a later one."
     ),
-    key=("deal_id", "started_on", "started_at"),
+    key=("deal_id", "started_on"),
     columns=(
         Column("deal_id", VARCHAR, "The deal."),
         Column("manager_id", VARCHAR, "Owner in that time."),
         Column("department_id", VARCHAR, "The owner's department in that time."),
         Column("account_id", VARCHAR, "The customer.", nullable=True),
-        Column("started_at", MOMENT, "When it began; empty if nobody knows.", nullable=True),
         Column("started_on", DATE, "The first day on whose evening it is open."),
         Column("ended_on", DATE, "The first on whose evening it no longer is; empty where it goes on.", nullable=True),
         Column("stale_on", DATE, "The day from which on it has been in its stage for too long.", nullable=True),
@@ -285,6 +289,8 @@ DEAL_OPEN_INTERVAL = Table(
         Column("weighted_amount", AMOUNT, "Amount, weighted with the probability of the stage.", nullable=True),
         Column("fields_filled", INTEGER, "How many of account, amount and expected close date are filled in."),
     ),
+    # One that ends on the day it began is open on no evening.
+    only="ended_on is null or ended_on > started_on",
 )
 
 CUSTOMER_PURCHASE = Table(

@@ -189,7 +189,7 @@ def _definition(column: Column) -> str:
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, source: str) -> None:
     columns = ", ".join(quoted(column.name) for column in table.columns)
-    rows = f"select {columns} from {source} order by {', '.join(table.key)}"
+    rows = f"select {columns} from {source} where {table.only} order by {', '.join(table.key)}"
     try:
         connection.execute(f"insert into {table.name} {rows}")
     except duckdb.ConstraintException as error:

@@ -407,7 +407,10 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
                 "'on top', 0.2, true",
             )
         },
-        {"a share is missing": {"stg_files__deal_split": values(SHARES, "'d', 0.6, false", "'d', 0.3, false")}},
+        {
+            "a share is missing": {"stg_files__deal_split": values(SHARES, "'d', 0.6, false", "'d', 0.3, false")},
+            "less than nothing": {"stg_files__deal_split": values(SHARES, "'d', 1.2, false", "'d', -0.2, false")},
+        },
     ),
     "every_stage_has_an_outcome": (
         {

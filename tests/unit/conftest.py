@@ -15,17 +15,17 @@ FIRST_NIGHT = datetime(2027, 1, 7, 2, tzinfo=UTC)
 
 # A week across the new year, of a year that has 53; a fiscal year from February, in a grain of its own.
 PERIODS = """
-    ('day', date '2027-01-06', date '2027-01-06', true),
-    ('day', date '2028-02-29', date '2028-02-29', false),
-    ('week', date '2026-12-21', date '2026-12-27', true),
-    ('week', date '2026-12-28', date '2027-01-03', true),
-    ('week', date '2027-01-04', date '2027-01-10', false),
-    ('month', date '2026-11-01', date '2026-11-30', true),
-    ('month', date '2026-12-01', date '2026-12-31', true),
-    ('month', date '2027-01-01', date '2027-01-31', false),
-    ('quarter', date '2026-08-01', date '2026-10-31', true),
-    ('quarter', date '2026-11-01', date '2027-01-31', false),
-    ('year', date '2026-02-01', date '2027-01-31', false)
+    ('day', date '2027-01-06', date '2027-01-06', true, '2027-01-06'),
+    ('day', date '2028-02-29', date '2028-02-29', false, '2028-02-29'),
+    ('week', date '2026-12-21', date '2026-12-27', true, '2026-W52'),
+    ('week', date '2026-12-28', date '2027-01-03', true, '2026-W53'),
+    ('week', date '2027-01-04', date '2027-01-10', false, '2027-W01'),
+    ('month', date '2026-11-01', date '2026-11-30', true, '2026-11'),
+    ('month', date '2026-12-01', date '2026-12-31', true, '2026-12'),
+    ('month', date '2027-01-01', date '2027-01-31', false, '2027-01'),
+    ('quarter', date '2026-08-01', date '2026-10-31', true, 'FY2026-Q3'),
+    ('quarter', date '2026-11-01', date '2027-01-31', false, 'FY2026-Q4'),
+    ('year', date '2026-02-01', date '2027-01-31', false, 'FY2026')
 """
 
 CATALOGUE = """
@@ -67,7 +67,11 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             connection.execute(f"create table {table.relation} ({columns})")
         for name in ("deals", "accounts"):
             connection.execute(f"create table {raw_table('files', name)} ({RAW_COLUMNS})")
-        connection.execute(f"insert into core.dim_period values {PERIODS}")
+        connection.execute(f"""
+            insert into core.dim_period by name
+            select *, 5 as working_days, 2 as working_days_elapsed
+            from (values {PERIODS}) as rows (period_grain, period_start, period_end, is_complete, period_name)
+        """)
         connection.execute(f"""
             insert into seeds.kpi_catalogue by name
             select *, 'won_deals' as formula, 'both' as level, 'day' as finest_grain

@@ -10,10 +10,13 @@ import pytest
 
 from kpimart import doctor
 from kpimart.doctor import Check, examine
+from kpimart.paths import SEEDS
 from kpimart.settings import Settings
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, writer_lock
 
-NAMES = ["python", "settings", "seeds", "profile", "project", "home", "warehouse", "source files", "release"]
+NAMES = [
+    *("python", "settings", "seeds", "profile", "catalogue", "project", "home", "warehouse", "source files", "release")
+]
 
 DEALS = {
     "file": "deals.csv",
@@ -91,6 +94,19 @@ def test_where_settings_come_from_is_told(tmp_path: Path) -> None:
 def test_an_unknown_profile_fails(tmp_path: Path) -> None:
     found = check("profile", settings(tmp_path, profile="growht"))
     assert (found.outcome, found.found[:36]) == ("failed", "profile: 'growht' is not in kpi_prof")
+
+
+def test_every_mistake_in_the_catalogue_fails(tmp_path: Path) -> None:
+    for name in ("kpi_catalogue.csv", "kpi_profile.csv"):
+        shutil.copy(SEEDS / name, tmp_path)
+    catalogue = tmp_path / "kpi_catalogue.csv"
+    catalogue.write_text(catalogue.read_text().replace("won_amount / won_deals", "won_amount / won_deal", 1))
+    with (tmp_path / "kpi_profile.csv").open("a") as file:
+        file.write("calm,won_deals,0.5,0.5,1.5\n")
+    found = [each for each in examine(settings(tmp_path / "home", seeds=tmp_path)) if each.name == "catalogue"]
+    assert [each.outcome for each in found] == ["failed", "failed"]
+    assert "line 6, avg_won_amount: formula: expected measures" in found[0].found
+    assert "profile calm: expected weights that sum to 1, found 0.5" in found[1].found
 
 
 def test_seeds_that_are_missing_fail_and_stop_no_other_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

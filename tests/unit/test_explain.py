@@ -20,10 +20,10 @@ from kpimart.publish.contract import BUILT
 from kpimart.render import console
 
 PERIODS = """
-    ('month', date '2026-03-01', date '2026-03-31', false),
-    ('week', date '2026-03-02', date '2026-03-08', true),
-    ('day', date '2026-03-19', date '2026-03-19', true),
-    ('day', date '2026-03-20', date '2026-03-20', true)
+    ('month', date '2026-03-01', date '2026-03-31', false, '2026-03'),
+    ('week', date '2026-03-02', date '2026-03-08', true, '2026-W10'),
+    ('day', date '2026-03-19', date '2026-03-19', true, '2026-03-19'),
+    ('day', date '2026-03-20', date '2026-03-20', true, '2026-03-20')
 """
 CATALOGUE = """
     ('won_amount', 'won_amount', 'currency'),
@@ -102,7 +102,7 @@ def a_release(path: Path, *, spoilt_by: str = "") -> Path:
             columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
             connection.execute(f"create table {table.name} ({columns})")
         for table, columns, rows in (
-            ("dim_period", "period_grain, period_start, period_end, is_complete", PERIODS),
+            ("dim_period", "period_grain, period_start, period_end, is_complete, period_name", PERIODS),
             ("dim_manager", "manager_id, manager_name", "('ann', 'Ann'), ('bob', 'Bob'), ('bo', 'Bob')"),
             ("dim_department", "department_id, department_name", "('north', 'North'), ('south', 'South')"),
             ("dim_department", "department_id, department_name", "('europe', 'Europe')"),

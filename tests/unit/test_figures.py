@@ -37,7 +37,11 @@ def refusal(database: Path, period: str, *codes: str) -> str:
         ("2027-W01", date(2027, 1, 4), date(2027, 1, 10)),
         ("2026-Q3", date(2026, 8, 1), date(2026, 10, 31)),  # of a fiscal year from February
         ("2026-Q4", date(2026, 11, 1), date(2027, 1, 31)),
+        ("FY2026-Q4", date(2026, 11, 1), date(2027, 1, 31)),
+        ("2026q4", date(2026, 11, 1), date(2027, 1, 31)),
         ("2026", date(2026, 2, 1), date(2027, 1, 31)),
+        ("FY2026", date(2026, 2, 1), date(2027, 1, 31)),
+        ("FY2026-12", date(2026, 12, 1), date(2026, 12, 31)),
         ("2027-01-06", date(2027, 1, 6), date(2027, 1, 6)),
         ("2028-02-29", date(2028, 2, 29), date(2028, 2, 29)),
     ],
@@ -63,17 +67,18 @@ def test_a_grain_means_its_last_complete_period(database: Path, asked: str, star
 
 def test_a_grain_without_a_complete_period_is_told(database: Path) -> None:
     assert refusal(database, "year") == (
-        "period year: the release has no complete year yet; it has those from 2026-02-01 to 2026-02-01"
+        "period year: the release has no complete year yet; it has those from FY2026 to FY2026"
     )
 
 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("2025-12", "period 2025-12: the release has no such month; it has those from 2026-11-01 to 2027-01-01"),
-        ("2025", "period 2025: the release has no such year; it has those from 2026-02-01 to 2026-02-01"),
+        ("2025-12", "period 2025-12: the release has no such month; it has those from 2026-11 to 2027-01"),
+        ("2025", "period 2025: the release has no such year; it has those from FY2026 to FY2026"),
         ("2026-Q1", "period 2026-Q1: the release has no such quarter; "),
-        ("2020-W53", "period 2020-W53: the release has no such week; it has those from 2026-12-21 to 2027-01-04"),
+        ("2020-W53", "period 2020-W53: the release has no such week; it has those from 2026-W52 to 2027-W01"),
+        ("2026-P11", "period 2026-P11: the release has no such month; it has those from 2026-11 to 2027-01"),
         ("2024-02-29", "period 2024-02-29: the release has no such day; "),
     ],
 )
@@ -85,13 +90,13 @@ def test_a_period_that_the_release_does_not_have_is_told_with_those_it_has(
 
 @pytest.mark.parametrize(
     "asked",
-    ["", "last month", "2026-13", "2026-00", "2027-02-29", "2027-W53", "2026-W54", "2026-W00", "2026-Q5", "26-01",
+    ["", "last month", "2026-13", "2026-00", "2027-02-29", "2026-W54", "FY", "2026-P13", "QY2026", "2026-W00", "2026-Q5", "26-01",
      "2026-1", "2026-11-1", "months", "0000-Q1", "2026'; drop table kpi_value; --"],
 )  # fmt: skip
 def test_what_is_no_period_is_refused_with_what_is_one(database: Path, asked: str) -> None:
     assert refusal(database, asked) == (
         f"period {asked!r}: give one of day, week, month, quarter, year, "
-        "or 2017, 2017-Q2, 2017-04, 2017-W14, 2017-04-01"
+        "or 2017, 2017-Q2, 2017-04, 2017-W14, 2017-04-01, FY2017, FY2017-Q2, FY2017-P04, FY2017-W14"
     )
 
 

@@ -62,7 +62,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
             connection.execute(f"create table {table.name} ({columns})")
         connection.execute(f"""
             insert into dim_period by name
-            select *, period_start + 91 as period_end, month(period_start) < 10 as is_complete
+            select *, period_start + 91 as period_end, month(period_start) < 10 as is_complete,
+                year(period_start) || if(period_grain = 'week', '-W28', '-Q' || quarter(period_start)) as period_name
             from (values {", ".join(quarters)}, ('week', date '2026-07-06')) as rows (period_grain, period_start)
         """)
         connection.execute("""

@@ -13,6 +13,24 @@ assignments as (
 
 ),
 
+activities as (
+
+    select * from {{ ref('fct_activity') }}
+
+),
+
+build as (
+
+    select * from {{ ref('build_moment') }}
+
+),
+
+days as (
+
+    select * from {{ ref('dim_day') }}
+
+),
+
 dated as (
 
     select
@@ -21,6 +39,59 @@ dated as (
         {{ business_date('created_at') }} as created_on
     from leads
     where not is_deleted
+
+),
+
+-- What served the lead, or the deal that it became. A task is a note of what is to be done, and no answer.
+answers as (
+
+    select
+        dated.lead_id,
+        activities.occurred_at
+    from dated
+    inner join activities
+        on dated.lead_id = activities.lead_id
+    where activities.activity_type <> 'task' and activities.occurred_at >= dated.created_at
+
+    union all
+
+    select
+        dated.lead_id,
+        activities.occurred_at
+    from dated
+    inner join activities
+        on dated.deal_id = activities.deal_id
+    where activities.activity_type <> 'task' and activities.occurred_at >= dated.created_at
+
+),
+
+first_answers as (
+
+    select
+        answers.lead_id,
+        min(answers.occurred_at) as first_response_at
+    from answers
+    cross join build
+    where answers.occurred_at < build.as_of
+    group by answers.lead_id
+
+),
+
+-- The working time that had passed by each of the two moments since the first day there is.
+worked as (
+
+    select
+        dated.lead_id,
+        first_answers.first_response_at,
+        {{ working_seconds('created_day', 'dated.created_at') }} as seconds_at_creation,
+        {{ working_seconds('answered_day', 'first_answers.first_response_at') }} as seconds_at_answer
+    from dated
+    inner join first_answers
+        on dated.lead_id = first_answers.lead_id
+    inner join days as created_day
+        on dated.created_on = created_day.day
+    inner join days as answered_day
+        on {{ business_date('first_answers.first_response_at') }} = answered_day.day
 
 )
 
@@ -34,11 +105,14 @@ select
     dated.created_at,
     dated.created_on,
     dated.converted_at,
-    cast(null as timestamptz) as first_response_at,
-    cast(null as decimal(10, 2)) as first_response_hours
+    worked.first_response_at,
+    cast(round((worked.seconds_at_answer - worked.seconds_at_creation) / 3600.0, 2) as decimal(10, 2))
+        as first_response_hours
 from dated
 left join assignments
     on
         dated.credited_manager_id = assignments.manager_id
         and dated.created_on >= assignments.valid_from
         and dated.created_on < assignments.valid_to
+left join worked
+    on dated.lead_id = worked.lead_id

@@ -3,7 +3,7 @@
 --
 -- A deal has reached a stage when it was in it or in a later one, or is won: a stage that it skipped is reached, and one that
 -- it went back from stays reached. The first stage is reached by being created. A win that was taken back reaches nothing.
-{%- set stage_of_cohort = 'period_grain, period_start, entity_id, stage_id' %}
+{%- set stage_of_cohort = 'period_grain, period_start, entity_id, stage_key' %}
 {%- set counts = [
     'reached_deals', 'entered_deals', 'converted_deals', 'won_deals', 'lost_deals', 'open_deals', 'finished_stays',
     'open_stays'
@@ -52,7 +52,8 @@ stages as (
         pipeline_name,
         stage_id,
         stage_name,
-        cast(row_number() over (partition by pipeline_id order by position, stage_id) as integer) as stage_number
+        cast(row_number() over (partition by pipeline_id order by position, stage_id) as integer) as stage_number,
+        cast(row_number() over (order by stage_id) as integer) as stage_key
     from {{ ref('dim_pipeline_stage') }}
     where outcome = 'open'
 
@@ -65,10 +66,8 @@ deal_stays as (
     select
         deals.deal_id,
         deals.month_start,
-        deals.organisation_id,
-        deals.manager_id,
-        deals.department_id,
-        stages.stage_id,
+        deals.seat_id,
+        stages.stage_key,
         stages.stage_number,
         coalesce(stays.left_at < build.as_of, false) as is_finished,
         cast(
@@ -88,9 +87,9 @@ entered as (
 
     select
         deal_id,
-        stage_id
+        stage_key
     from deal_stays
-    group by deal_id, stage_id
+    group by deal_id, stage_key
 
 ),
 
@@ -110,19 +109,17 @@ progress as (
 
     select
         deals.month_start,
-        deals.organisation_id,
-        deals.manager_id,
-        deals.department_id,
+        deals.seat_id,
         deals.outcome,
-        stages.stage_id,
-        entered.stage_id is not null as has_entered,
+        stages.stage_key,
+        entered.stage_key is not null as has_entered,
         deals.outcome = 'won' or coalesce(furthest.stage_number, 1) >= stages.stage_number as has_reached,
         deals.outcome = 'won' or coalesce(furthest.stage_number, 1) > stages.stage_number as has_converted
     from deals
     inner join stages
         on deals.pipeline_id = stages.pipeline_id
     left join entered
-        on deals.deal_id = entered.deal_id and stages.stage_id = entered.stage_id
+        on deals.deal_id = entered.deal_id and stages.stage_key = entered.stage_key
     left join furthest
         on deals.deal_id = furthest.deal_id
 
@@ -133,10 +130,8 @@ tallied as (
 
     select
         month_start,
-        organisation_id,
-        manager_id,
-        department_id,
-        stage_id,
+        seat_id,
+        stage_key,
         cast(null as integer) as days,
         count(*) filter (where has_reached) as reached_deals,
         count(*) filter (where has_entered) as entered_deals,
@@ -147,16 +142,14 @@ tallied as (
         0 as finished_stays,
         0 as open_stays
     from progress
-    group by month_start, organisation_id, manager_id, department_id, stage_id
+    group by month_start, seat_id, stage_key
 
     union all
 
     select
         month_start,
-        organisation_id,
-        manager_id,
-        department_id,
-        stage_id,
+        seat_id,
+        stage_key,
         days,
         0 as reached_deals,
         0 as entered_deals,
@@ -167,11 +160,11 @@ tallied as (
         count(*) filter (where is_finished) as finished_stays,
         count(*) filter (where not is_finished) as open_stays
     from deal_stays
-    group by month_start, organisation_id, manager_id, department_id, stage_id, days
+    group by month_start, seat_id, stage_key, days
 
 ),
 
-{{ in_every_cohort(by=['stage_id', 'days'], counts=counts) }},
+{{ in_every_cohort(by=['stage_key', 'days'], counts=counts) }},
 
 ranked as (
 
@@ -195,7 +188,7 @@ summed as (
         period_grain,
         period_start,
         entity_id,
-        stage_id
+        stage_key
         {%- for count in counts %},
         cast(sum({{ count }}) as bigint) as {{ count }}
         {%- endfor %},
@@ -206,7 +199,7 @@ summed as (
         min(days) filter (where open_stays > 0 and 2 * open_so_far >= open_in_all) as open_lower_middle,
         min(days) filter (where open_stays > 0 and 2 * open_so_far > open_in_all) as open_upper_middle
     from ranked
-    group by period_grain, period_start, entity_id, stage_id
+    group by period_grain, period_start, entity_id, stage_key
 
 )
 
@@ -256,7 +249,7 @@ select
     cast((summed.open_lower_middle + summed.open_upper_middle) / 2 as decimal(18, 2)) as median_open_days
 from summed
 inner join stages
-    on summed.stage_id = stages.stage_id
+    on summed.stage_key = stages.stage_key
 inner join periods
     on summed.period_grain = periods.period_grain and summed.period_start = periods.period_start
 inner join entities

@@ -49,6 +49,19 @@ closings as (
     group by deal_id, event_type, credited_on
     having sum(sign) > 0
 
+),
+
+-- A number stands for the three in what is summed from here.
+seats as (
+
+    select
+        organisation_id,
+        manager_id,
+        department_id,
+        cast(row_number() over (order by organisation_id, manager_id, department_id) as integer) as seat_id
+    from creations
+    group by organisation_id, manager_id, department_id
+
 )
 
 select
@@ -56,6 +69,7 @@ select
     creations.manager_id,
     creations.department_id,
     creations.organisation_id,
+    seats.seat_id,
     creations.pipeline_id,
     creations.created_on,
     days.month_start,
@@ -65,6 +79,11 @@ select
     cast(greatest(coalesce(closings.closed_on, build.last_day) - creations.created_on, 0) as integer) as followed_days
 from creations
 cross join build
+inner join seats
+    on
+        creations.organisation_id = seats.organisation_id
+        and creations.manager_id = seats.manager_id
+        and creations.department_id = seats.department_id
 inner join days
     on creations.created_on = days.day
 left join closings

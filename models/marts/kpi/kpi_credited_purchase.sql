@@ -46,7 +46,7 @@ purchases as (
         deals.current_department_id,
         organisations.organisation_id,
         present.organisation_id as present_organisation_id
-    from {{ ref('fct_customer_purchase') }} as purchases
+    from {{ ref('kpi_counted_purchase') }} as purchases
     cross join build
     inner join organisations
         on purchases.won_on >= organisations.valid_from and purchases.won_on < organisations.valid_to
@@ -54,7 +54,6 @@ purchases as (
         on build.last_day >= present.valid_from and build.last_day < present.valid_to
     left join deals
         on purchases.deal_id = deals.deal_id
-    where purchases.won_at < build.as_of
 
 ),
 

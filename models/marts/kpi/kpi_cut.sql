@@ -35,11 +35,11 @@ properties as (
         coalesce(lead_source, {{ no_property() }}) as cut_value
     from leads
     union
-    -- what leads have none of
+    -- what a lead has none of, and an activity without a deal
     select
         cut_by,
         {{ no_property() }} as cut_value
-    from (values ('pipeline'), ('product')) as missing (cut_by)
+    from (values ('pipeline'), ('product'), ('lead_source')) as missing (cut_by)
 
 ),
 

@@ -10,12 +10,6 @@
 } %}
 with
 
-build as (
-
-    select * from {{ ref('build_moment') }}
-
-),
-
 periods as (
 
     select * from {{ ref('dim_period') }}
@@ -206,8 +200,7 @@ credited_lapses as (
         purchases.*,
         purchases.lapsed_on as day
     from {{ ref('kpi_credited_purchase') }} as purchases
-    cross join build
-    where purchases.lapsed_on <= build.last_day
+    where purchases.lapsed_on is not null
 
 ),
 

@@ -79,16 +79,14 @@ leads as (
         leads.manager_id,
         leads.department_id,
         leads.lead_source,
-        coalesce(leads.converted_at < build.as_of, false) as is_converted,
-        case when leads.first_response_at < build.as_of then leads.first_response_hours end as first_response_hours
-    from {{ ref('fct_lead') }} as leads
-    cross join build
+        leads.is_converted,
+        leads.first_response_hours
+    from {{ ref('kpi_counted_lead') }} as leads
     cross join lenses
     inner join organisations
         on leads.created_on >= organisations.valid_from and leads.created_on < organisations.valid_to
     left join months
         on leads.created_on = months.day
-    where leads.created_at < build.as_of
 
 ),
 
@@ -105,8 +103,7 @@ activities as (
         deals.pipeline_id,
         deals.product,
         deals.lead_source
-    from {{ ref('fct_activity') }} as activities
-    cross join build
+    from {{ ref('kpi_counted_activity') }} as activities
     cross join lenses
     inner join organisations
         on activities.occurred_on >= organisations.valid_from and activities.occurred_on < organisations.valid_to
@@ -114,7 +111,6 @@ activities as (
         on activities.deal_id = deals.deal_id
     left join months
         on activities.occurred_on = months.day
-    where activities.occurred_at < build.as_of
 
 ),
 

@@ -32,15 +32,48 @@ targets as (
 
 ),
 
-figures as (
-
-    select * from {{ ref('kpi_value') }}
-
-),
-
 periods as (
 
     select * from {{ ref('dim_period') }}
+
+),
+
+-- Days and weeks are most of what is published: they are read only where a target is for one.
+asked_kpis as (
+
+    select kpi_code from profile
+    union
+    select kpi_code from assigned
+    union
+    select kpi_code from targets
+
+),
+
+asked_grains as (
+
+    select period_grain from periods
+    where period_grain in ('month', 'quarter', 'year')
+    union
+    select period_grain from targets
+
+),
+
+figures as (
+
+    select
+        figures.kpi_code,
+        figures.period_grain,
+        figures.period_start,
+        figures.entity_level,
+        figures.entity_key,
+        figures.is_complete,
+        figures.value,
+        figures.sample_size
+    from {{ ref('kpi_value') }} as figures
+    inner join asked_kpis
+        on figures.kpi_code = asked_kpis.kpi_code
+    inner join asked_grains
+        on figures.period_grain = asked_grains.period_grain
 
 ),
 

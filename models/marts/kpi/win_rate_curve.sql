@@ -42,15 +42,13 @@ tallied as (
 
     select
         month_start,
-        organisation_id,
-        manager_id,
-        department_id,
+        seat_id,
         least(followed_days, {{ longest + 1 }}) as followed_days,
         count(*) filter (where outcome = 'won') as won_deals,
         count(*) filter (where outcome = 'lost') as lost_deals,
         count(*) filter (where outcome = 'open') as open_deals
     from deals
-    group by month_start, organisation_id, manager_id, department_id, least(followed_days, {{ longest + 1 }})
+    group by month_start, seat_id, least(followed_days, {{ longest + 1 }})
 
 ),
 

@@ -13,12 +13,23 @@ def by_name(table: Table) -> str:
 def test_the_contract_lists_the_published_tables() -> None:
     assert [table.name for table in PUBLISHED] == [
         "kpi_value",
+        "kpi_value_by_cut",
         "kpi_catalogue",
         "dim_manager",
         "dim_department",
         "dim_period",
+        "target_attainment",
+        "scorecard",
+        "leaderboard",
+        "win_rate_curve",
+        "funnel_stage",
         "deal",
         "deal_event",
+        "deal_open_interval",
+        "customer_purchase",
+        "lead",
+        "activity",
+        "dim_department_closure",
         "quality_result",
         "release",
     ]

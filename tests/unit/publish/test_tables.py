@@ -124,3 +124,17 @@ def test_results_of_this_build_and_of_the_batches_it_read_are_published(publishe
         ("files-1",),
         ("files-2",),
     ]
+
+
+def test_a_stretch_in_which_a_deal_is_open_on_no_evening_is_not_published(company) -> None:
+    company.change("""
+        insert into kpi.kpi_open_interval by name
+        select * from (values
+            ('closed', date '2026-11-02', date '2026-11-03'),
+            ('at_once', date '2026-11-02', date '2026-11-02'),
+            ('open', date '2026-11-02', null)
+        ) as rows (deal_id, started_on, ended_on)
+        cross join (select 'm' as manager_id, 'd' as department_id, 0 as fields_filled)
+    """)
+    company.publish()
+    assert company.ask("select deal_id from deal_open_interval order by 1") == [("closed",), ("open",)]
