@@ -92,6 +92,13 @@ select kpi_code, period_grain, period_start, period_end, is_complete, entity_lev
     replace(unit, 'currency', 'EUR') as unit, managers::bigint as sample_size
 from core.dim_period, seeds.kpi_catalogue, entities;
 
+create table kpi.kpi_value_by_cut as
+select kpi_value.*, credit_lens, amount_basis, cut_by, cut_value
+from kpi.kpi_value, (values
+    ('current_owner', 'booking', 'all', 'all'), ('at_event', 'native', 'currency', 'EUR')
+) as cuts (credit_lens, amount_basis, cut_by, cut_value)
+where period_grain in ('month', 'quarter', 'year') and (amount_basis = 'booking' or unit = 'EUR');
+
 create table core.fct_deal as
 select 'files:' || i as deal_id, 'files:m' || i % 10 as manager_id, 'won' as outcome, 100.00::decimal(18,2) as amount,
     timestamptz '2017-11-01 12:00:00+00' as created_at, timestamptz '2017-12-01 12:00:00+00' as closed_at
@@ -171,6 +178,12 @@ update kpi.kpi_value set value = 1.01 where kpi_code = 'data_completeness' and e
 update kpi.kpi_value set value = -1 where kpi_code in ('open_deals', 'sales_cycle_days') and entity_key = 'files:m1';
 update kpi.kpi_value set value = value - 0.01
 where kpi_code = 'won_amount' and entity_key = 'files:m1|files:south' and period_start = '2017-12-31';
+
+insert into kpi.kpi_value_by_cut (kpi_code, period_grain, credit_lens, amount_basis, cut_by, cut_value, unit)
+values ('won_amount', 'week', 'telescope', 'barter', 'colour', null, 'EUR');
+update kpi.kpi_value_by_cut set cut_value = 'USD' where amount_basis = 'native' and entity_key = 'files:m1';
+update kpi.kpi_value_by_cut set value = value - 0.01
+where kpi_code = 'won_amount' and entity_level = 'company' and credit_lens = 'current_owner';
 
 insert into seeds.kpi_catalogue values ('riddle', null, null, null, 'apples', 'sideways', 'nobody', 'decade');
 

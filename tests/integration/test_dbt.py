@@ -161,13 +161,37 @@ ORGANISATION = {
     "dim_department": values("department_id, department_name, parent_department_id", "'east', 'East', null"),
 }
 MONTH = "'month', date '2026-03-01'"
+MEASURED = "cut_id, period_grain, period_start, entity_id, won_deals, won_amount"
 MEASURES = {
     **ORGANISATION,
-    "kpi_measure": values(
-        "period_grain, period_start, entity_id, won_deals, won_amount",
-        *(f"{MONTH}, {n}, 1, 9.99" for n in (1, 2, 3, 4)),
+    "dim_period_day": values("day, period_grain, period_start", f"date '2026-03-05', {MONTH}"),
+    "kpi_measure_day": values(
+        "cut_id, day, organisation_id, manager_id, department_id, won_deals, won_amount",
+        "0, date '2026-03-05', 2, 'ann', 'east', 1, 9.99",
+    ),
+    "kpi_measure": values(MEASURED, *(f"0, {MONTH}, {n}, 1, 9.99" for n in (1, 2, 3, 4))),
+}
+CUTS = {
+    **ORGANISATION,
+    "kpi_cut": values(
+        "cut_id, credit_lens, amount_basis, cut_by, cut_value",
+        "0, 'at_event', 'booking', 'all', 'all'",
+        "1, 'at_event', 'booking', 'product', 'pump'",
+        "2, 'at_event', 'booking', 'product', 'valve'",
+        "3, 'at_event', 'constant', 'all', 'all'",
+        "4, 'split', 'booking', 'all', 'all'",
+        "5, 'overlay', 'booking', 'all', 'all'",
     ),
 }
+
+
+def in_cuts(pumps: str, valves: str, split: str) -> Rows:
+    """The company's March in each cut: three deals for 9.99, whatever the rate of other times and who gets it on top."""
+    whole = [f"{cut}, {MONTH}, 1, {said}" for cut, said in ((0, "3, 9.99"), (3, "3, 12.00"), (5, "1, 1.00"))]
+    parts = [f"{cut}, {MONTH}, 1, {said}" for cut, said in ((1, pumps), (2, valves), (4, split))]
+    return {**CUTS, "kpi_measure": values(MEASURED, *whole, *parts)}
+
+
 DEALS = {
     **ORGANISATION,
     "fct_deal": values(
@@ -180,9 +204,10 @@ DEALS = {
         "deal_id, manager_id, event_type, sign, amount", "'won', 'ann', 'won', 1, 9.99", "'lost', 'ann', 'lost', 1, 5"
     ),
     "kpi_open_interval": values("deal_id, manager_id, amount", "'open', 'ann', null"),
-    "kpi_measure": values("period_grain, entity_id, won_deals, won_amount", "'year', 1, 1, 9.99"),
+    "kpi_measure": values("cut_id, period_grain, entity_id, won_deals, won_amount", "0, 'year', 1, 1, 9.99"),
 }
 MERGED = "deal_id, is_last_version, known_until, merged_into_deal_id"
+ASSIGNED = "kpi_code, assigned_level, assigned_to, weight"
 SHARES = "deal_id, share, is_overlay"
 AN_EVENT = "event_type, deal_id, occurred_at, recorded_at, sign"
 FIRST, SECOND = "timestamptz '2026-03-01 00:00:00+00'", "timestamptz '2026-03-02 00:00:00+00'"
@@ -396,6 +421,20 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
         },
         {"a millionth is missing": {"deal_share": values(SHARES, "'d', 0.6, false", "'d', 0.399999, false")}},
     ),
+    "every_assignment_has_a_weight": (
+        {
+            "kpi_profile": values("profile, kpi_code", "'growth', 'won_amount'", "'retention', 'repeat_rate'"),
+            "kpi_assignment": values(
+                ASSIGNED, "'won_amount', 'manager', 'ann', null", "'calls', 'manager', 'ann', 0.1"
+            ),
+        },
+        {
+            "neither the assignment nor the profile has one": {
+                "kpi_profile": values("profile, kpi_code", "'growth', 'won_amount'", "'retention', 'repeat_rate'"),
+                "kpi_assignment": values(ASSIGNED, "'repeat_rate', 'manager', 'ann', null"),
+            }
+        },
+    ),
     "shares_were_one_together": (
         {
             "stg_files__deal_split": values(
@@ -435,18 +474,21 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "a cent too much in the company": changed(
                 MEASURES,
                 kpi_measure=values(
-                    "period_grain, period_start, entity_id, won_deals, won_amount",
-                    f"{MONTH}, 1, 1, 10.00",
-                    *(f"{MONTH}, {n}, 1, 9.99" for n in (2, 3, 4)),
+                    MEASURED, f"0, {MONTH}, 1, 1, 10.00", *(f"0, {MONTH}, {n}, 1, 9.99" for n in (2, 3, 4))
                 ),
             ),
             "a department without its deal": changed(
                 MEASURES,
-                kpi_measure=values(
-                    "period_grain, period_start, entity_id, won_deals, won_amount",
-                    *(f"{MONTH}, {n}, 1, 9.99" for n in (1, 3, 4)),
-                ),
+                kpi_measure=values(MEASURED, *(f"0, {MONTH}, {n}, 1, 9.99" for n in (1, 3, 4))),
             ),
+        },
+    ),
+    "every_cut_adds_up_to_the_company": (
+        in_cuts("1, 3.33", "2, 6.66", "3.000000, 9.99"),
+        {
+            "a deal without a product": in_cuts("1, 3.33", "1, 3.33", "3.000000, 9.99"),
+            "a cent that was shared away": in_cuts("1, 3.33", "2, 6.66", "3.000000, 9.98"),
+            "a part of a deal that is nobody's": in_cuts("1, 3.33", "2, 6.66", "2.999999, 9.99"),
         },
     ),
     "figures_are_the_sum_of_the_deals": (
@@ -459,7 +501,8 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
                 DEALS, kpi_counted_event="select 'ann' as manager_id, 'won' as event_type, 1 as sign, 9.98 as amount"
             ),
             "a year that is another": changed(
-                DEALS, kpi_measure=values("period_grain, entity_id, won_deals, won_amount", "'year', 1, 2, 9.99")
+                DEALS,
+                kpi_measure=values("cut_id, period_grain, entity_id, won_deals, won_amount", "0, 'year', 1, 2, 9.99"),
             ),
         },
     ),
