@@ -17,6 +17,8 @@ from filelock import FileLock, Timeout
 from kpimart.errors import StorageFailed, WarehouseBusy
 
 WAREHOUSE_FILE = "warehouse.duckdb"
+WORKING_MEMORY = 512 * 1024**2
+"""What DuckDB may keep in memory of work that passes much data through, in bytes."""
 NEW_DATABASE = "release"
 
 OPS_TABLES = """
@@ -190,6 +192,20 @@ def open_warehouse(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with storage_errors(f"working on {home / WAREHOUSE_FILE}"), _connect(home / WAREHOUSE_FILE) as connection:
         connection.execute(OPS_TABLES)
         yield connection
+
+
+@contextmanager
+def little_memory(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Within the block DuckDB spills onto the disk what goes beyond WORKING_MEMORY; less where less is allowed."""
+    usual, allowed = connection.execute(
+        "select current_setting('memory_limit') as usual, least(parse_formatted_bytes(usual), $most)",
+        {"most": WORKING_MEMORY},
+    ).fetchall()[0]
+    connection.execute(f"set memory_limit = '{allowed}B'")
+    try:
+        yield
+    finally:
+        connection.execute(f"set memory_limit = '{usual}'")
 
 
 @contextmanager

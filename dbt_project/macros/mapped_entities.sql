@@ -22,8 +22,11 @@
         {{ mapped_id(crm, mapping, 'lead') }} as lead_id,
         {{ mapped_id(crm, mapping, 'account') }} as account_id,
         {{ mapped_text(mapping, 'type') }} as activity_type,
+        {{ mapped_moment(mapping, 'created_at') }} as created_at,
+        {{ mapped_moment(mapping, 'due_at') }} as due_at,
         {{ mapped_moment(mapping, 'occurred_at') }} as occurred_at,
-        {{ mapped_is_deleted(mapping) }} as is_deleted
+        {{ mapped_is_deleted(mapping) }} as is_deleted,
+        case when {{ mapped_is_deleted(mapping) }} then effective_at end as deleted_at
 {%- endcall -%}
 {%- endmacro %}
 

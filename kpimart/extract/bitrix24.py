@@ -675,7 +675,7 @@ ACTIVITIES = Table(
     "crm.activity.list",
     (
         *("ID", "OWNER_ID", "OWNER_TYPE_ID", "TYPE_ID", "PROVIDER_ID", "RESPONSIBLE_ID", "COMPLETED", "DIRECTION"),
-        *("CREATED", "START_TIME", "END_TIME", "LAST_UPDATED"),
+        *("CREATED", "START_TIME", "END_TIME", "DEADLINE", "LAST_UPDATED"),
     ),
     id="ID",
     changed="LAST_UPDATED",

@@ -32,11 +32,15 @@ FORMAT_OF_SUFFIX: dict[str, FileFormat] = {
 
 @dataclass(frozen=True)
 class CanonicalColumn:
-    """A property of a canonical object; a required one must be mapped, and filled in every record."""
+    """A property of a canonical object; a required one must be mapped, and filled in every record.
+
+    unless: where this other column is mapped too, it need not be filled.
+    """
 
     name: str
     kind: Kind = "text"
     required: bool = False
+    unless: str | None = None
     choices: tuple[str, ...] = ()
 
 
@@ -131,7 +135,9 @@ OBJECTS: dict[str, CanonicalObject] = {
                 _ID,
                 CanonicalColumn("type", "choice", required=True, choices=("call", "meeting", "email", "task")),
                 *_texts("manager", "deal", "lead", "account"),
-                CanonicalColumn("occurred_at", "moment", required=True),
+                CanonicalColumn("occurred_at", "moment", required=True, unless="due_at"),
+                CanonicalColumn("due_at", "moment"),
+                _CREATED,
                 *_VERSION,
             ),
         ),

@@ -37,7 +37,7 @@ from kpimart.mentions import Mentions
 from kpimart.seeds import seed_texts
 from kpimart.settings import Settings
 from kpimart.sql import literal
-from kpimart.warehouse import RAW_COLUMNS, raw_table
+from kpimart.warehouse import RAW_COLUMNS, little_memory, raw_table
 
 DECISIONS = "kpimart"
 """The source of what people decide: settings and seeds."""
@@ -84,7 +84,7 @@ def land(connection: duckdb.DuckDBPyConnection, settings: Settings, *, clock: Cl
     known = {batch_id for (batch_id,) in connection.execute("select batch_id from ops.batch").fetchall()}
     packages = complete_packages(settings, taken=known)
     landing_area(settings).make_known_to(connection)
-    with _transaction(connection):
+    with little_memory(connection), _transaction(connection):
         return _land_packages(connection, settings, packages, clock)
 
 

@@ -324,7 +324,7 @@ def _checks(
     for name, (column, position) in fields.items():
         canonical = origin.each.by_name[name]
         check = column_check(canonical, column, origin.mapping, context.stages)
-        is_needed = canonical.required and not is_deleted
+        is_needed = canonical.required and not is_deleted and canonical.unless not in fields
         if position is not None and (check or is_needed):
             yield position, _remembered(column, check, is_needed=is_needed)
 

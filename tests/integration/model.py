@@ -21,6 +21,8 @@ from model_records import Company, Split, named
 ONE_DAY = timedelta(days=1)
 MILLION = 1_000_000
 COHORT_DAYS = 90
+WORKING_HOURS = (9, 18)
+SATURDAY = 5
 COMPLETABLE = 3
 """Account, amount, and expected close date of an open deal."""
 
@@ -504,15 +506,45 @@ class _Model:
             for cut, _ in self._in_cuts(credit, properties):
                 for key in self._cells(cut, day, credit.seat):
                     for name, value in counted.items():
-                        self._sums[key][name] += value * MILLION
+                        self._sums[key][name] += value
 
     def _credit_leads(self) -> None:
+        answers = self._answers()
         for lead in self._company.leads:
             if lead.created_at and lead.created_at < self._as_of:
-                converted = lead.converted_at is not None and lead.converted_at < self._as_of
-                counted = {"leads": 1, "leads_converted": int(converted)}
+                counted = {"leads": MILLION}
+                if lead.converted_at and lead.converted_at < self._as_of:
+                    counted["leads_converted"] = MILLION
+                answered_at = [*answers[lead.lead_id], *(answers[lead.deal] if lead.deal else [])]
+                first = min((moment for moment in answered_at if moment >= lead.created_at), default=None)
+                if first:
+                    counted["leads_answered"] = MILLION
+                    counted["response_hours"] = self._working_hours(lead.created_at, first)
                 day = self._decisions.day(lead.created_at)
                 self._credit_work(lead.manager, day, {"lead_source": lead.source} if lead.source else {}, counted)
+
+    def _answers(self) -> dict[str, list[datetime]]:
+        """Lead or deal → when somebody did something for it; to note what is to be done is no answer."""
+        answers: dict[str, list[datetime]] = defaultdict(list)
+        for activity in self._company.activities:
+            if activity.kind != "task" and activity.occurred_at < self._as_of:
+                for served in (activity.lead, activity.deal):
+                    if served:
+                        answers[served].append(activity.occurred_at)
+        return answers
+
+    def _working_hours(self, since: datetime, until: datetime) -> int:
+        """Hours between nine and six from Monday to Friday, in millionths, rounded to hundredths once."""
+        decisions = self._decisions
+        seconds = Decimal(0)
+        day = decisions.day(since)
+        while day <= decisions.day(until):
+            if day.weekday() < SATURDAY:
+                opens, closes = (decisions.moment(day, hour) for hour in WORKING_HOURS)
+                worked = min(until, closes) - max(since, opens)
+                seconds += Decimal(max(worked, timedelta(0)) // timedelta(seconds=1))
+            day += ONE_DAY
+        return int((seconds / 3600).quantize(Decimal("0.01"), ROUND_HALF_UP) * MILLION)
 
     def _credit_activities(self) -> None:
         standing = {life.deal_id: life for life in self._lives if self._stands(life)}
@@ -520,9 +552,9 @@ class _Model:
             if activity.occurred_at < self._as_of:
                 life = standing.get(activity.deal or "")
                 properties = self._properties(life, "") if life else {}
-                counted = {"activities": 1}
+                counted = {"activities": MILLION}
                 if activity.kind in ACTIVITIES:
-                    counted[ACTIVITIES[activity.kind]] = 1
+                    counted[ACTIVITIES[activity.kind]] = MILLION
                 self._credit_work(activity.manager, self._decisions.day(activity.occurred_at), properties, counted)
 
     def _stands(self, life: Life) -> bool:

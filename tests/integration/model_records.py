@@ -49,9 +49,9 @@ class Decisions:
         """The business day of a moment."""
         return moment.astimezone(self.zone).date()
 
-    def moment(self, day: date) -> datetime:
-        """The moment at which a business day begins."""
-        return datetime(day.year, day.month, day.day, tzinfo=self.zone).astimezone(UTC)
+    def moment(self, day: date, hour: int = 0) -> datetime:
+        """The moment at which a business day, or an hour of it, begins."""
+        return datetime(day.year, day.month, day.day, hour, tzinfo=self.zone).astimezone(UTC)
 
     @cached_property
     def _rates_of(self) -> dict[str, list[tuple[date, Decimal]]]:

@@ -111,7 +111,7 @@ def ask(sql: str, deals: Sequence[Deal], *, stages: int, threads: int = 2) -> li
                 manager_id text, entity_name text);
             create table core.bridge_entity (organisation_id integer, manager_id text, department_id text,
                 entity_id integer);
-            create table kpi.kpi_cohort_deal (deal_id text, organisation_id integer, manager_id text,
+            create table kpi.kpi_cohort_deal (deal_id text, seat_id text, organisation_id integer, manager_id text,
                 department_id text, pipeline_id text, month_start date, outcome text, followed_days integer);
             create table core.fct_deal_stage_interval (deal_id text, stage_id text, entered_at timestamptz,
                 left_at timestamptz);
@@ -148,7 +148,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[A
 
 def row_of(at: int, deal: Deal) -> tuple[Any, ...]:
     month_start = deal.created_on.replace(day=1)
-    return (f"{at}", 1, deal.manager, "d", "p", month_start, deal.outcome, deal.followed_days(LAST_DAY))
+    return (f"{at}", deal.manager, 1, deal.manager, "d", "p", month_start, deal.outcome, deal.followed_days(LAST_DAY))
 
 
 def stay_of(at: int, deal: Deal, stay: Stay) -> tuple[Any, ...]:

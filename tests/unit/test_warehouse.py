@@ -15,6 +15,7 @@ from kpimart.errors import StorageFailed, WarehouseBusy
 from kpimart.warehouse import (
     WAREHOUSE_FILE,
     create_database,
+    little_memory,
     open_database,
     open_memory,
     open_warehouse,
@@ -259,6 +260,16 @@ def test_a_database_is_opened_to_be_read(tmp_path: Path) -> None:
         assert connection.execute("select count(*) from ops.batch").fetchone() == (0,)
         with pytest.raises(duckdb.InvalidInputException, match="read-only"):
             connection.execute("delete from ops.batch")
+
+
+@pytest.mark.parametrize(("usual", "meanwhile"), [("2.0 GiB", "512.0 MiB"), ("128.0 MiB", "128.0 MiB")])
+def test_much_work_is_done_in_little_memory(tmp_path: Path, usual: str, meanwhile: str) -> None:
+    limit = "select current_setting('memory_limit')"
+    with open_warehouse(tmp_path) as connection:
+        connection.execute(f"set memory_limit = '{usual}'")
+        with little_memory(connection):
+            assert connection.execute(limit).fetchone() == (meanwhile,)
+        assert connection.execute(limit).fetchone() == (usual,)
 
 
 def test_a_new_database_lies_in_one_file_beside_those_it_was_made_of(tmp_path: Path) -> None:

@@ -163,16 +163,6 @@ held as (
 
 ),
 
-grid as (
-
-    select cut_id, period_grain, period_start, entity_id from summed
-    union
-    select cut_id, period_grain, period_start, entity_id from employed
-    union
-    select cut_id, period_grain, period_start, entity_id from held
-
-),
-
 ---------- counted anew
 
 credited_purchases as (
@@ -351,6 +341,19 @@ distributed as (
 ),
 
 ---------- together
+
+-- A lapse comes when nothing happens, a year after.
+grid as (
+
+    select cut_id, period_grain, period_start, entity_id from summed
+    union
+    select cut_id, period_grain, period_start, entity_id from employed
+    union
+    select cut_id, period_grain, period_start, entity_id from held
+    union
+    select cut_id, period_grain, period_start, entity_id from distinct_lapses
+
+),
 
 together as (
 

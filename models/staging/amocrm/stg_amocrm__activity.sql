@@ -28,6 +28,7 @@ tasks as (
         'responsible_user_id': 'VARCHAR',
         'is_completed': 'BOOLEAN',
         'task_type_id': 'VARCHAR',
+        'created_at': 'VARCHAR',
         'complete_till': 'VARCHAR',
     }) }}
 
@@ -50,10 +51,13 @@ activities as (
         calls.source.entity_type,
         calls.source.entity_id,
         'call' as activity_type,
+        {{ epoch_moment('calls.source.created_at') }} as created_at,
+        cast(null as timestamptz) as due_at,
         coalesce(
             {{ epoch_moment('notes.source.created_at') }}, {{ epoch_moment('calls.source.created_at') }}
         ) as occurred_at,
-        calls.is_deleted
+        calls.is_deleted,
+        calls.effective_at
     from calls
     left join notes
         on calls.source.value_after[1].note.id = notes.id and notes.is_latest
@@ -67,8 +71,11 @@ activities as (
         'lead' as entity_type,
         source.entity_id,
         'email' as activity_type,
+        {{ epoch_moment('source.created_at') }} as created_at,
+        cast(null as timestamptz) as due_at,
         {{ epoch_moment('source.created_at') }} as occurred_at,
-        is_deleted
+        is_deleted,
+        effective_at
     from notes
     where is_latest and source.note_type = 'amomail_message'
 
@@ -80,12 +87,15 @@ activities as (
         source.entity_type,
         source.entity_id,
         case when source.task_type_id = '2' then 'meeting' else 'task' end as activity_type,
+        {{ epoch_moment('source.created_at') }} as created_at,
+        {{ epoch_moment('source.complete_till') }} as due_at,
         case
             when not source.is_completed then null
             when source.task_type_id = '2' then least(done_at, {{ epoch_moment('source.complete_till') }})
             else done_at
         end as occurred_at,
-        is_deleted
+        is_deleted,
+        effective_at
     from dated_tasks
     where is_latest
 
@@ -119,10 +129,13 @@ select
     activities.activity_type,
 
     ---------- times
+    activities.created_at,
+    activities.due_at,
     activities.occurred_at,
 
     ---------- flags
-    activities.is_deleted
+    activities.is_deleted,
+    case when activities.is_deleted then activities.effective_at end as deleted_at
 from activities
 left join leads
     on

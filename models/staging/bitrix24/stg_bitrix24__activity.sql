@@ -10,6 +10,8 @@ versions as (
         'PROVIDER_ID': 'VARCHAR',
         'RESPONSIBLE_ID': 'VARCHAR',
         'COMPLETED': 'VARCHAR',
+        'CREATED': 'VARCHAR',
+        'DEADLINE': 'VARCHAR',
         'START_TIME': 'VARCHAR',
         'END_TIME': 'VARCHAR',
     }) }}
@@ -53,6 +55,12 @@ select
     activity_type,
 
     ---------- times
+    {{ iso_moment('source.created') }} as created_at,
+    -- a portal writes the last day of all where there is no deadline
+    coalesce(
+        case when source.deadline < '9999' then {{ iso_moment('source.deadline') }} end,
+        {{ iso_moment('source.start_time') }}
+    ) as due_at,
     case
         when source.completed = 'Y'
             then coalesce(
@@ -64,7 +72,8 @@ select
     end as occurred_at,
 
     ---------- flags
-    is_deleted
+    is_deleted,
+    case when is_deleted then effective_at end as deleted_at
 
 from typed
 where activity_type is not null

@@ -2,7 +2,9 @@
 with
 
 {% set structure = {
-    'properties': {'hs_timestamp': 'VARCHAR', 'hubspot_owner_id': 'VARCHAR', 'hs_task_status': 'VARCHAR'},
+    'properties': {
+        'hs_timestamp': 'VARCHAR', 'hs_createdate': 'VARCHAR', 'hubspot_owner_id': 'VARCHAR', 'hs_task_status': 'VARCHAR'
+    },
     'associations': {'deals': ['VARCHAR'], 'contacts': ['VARCHAR'], 'companies': ['VARCHAR']},
 } %}
 {% set types = {'calls': 'call', 'meetings': 'meeting', 'emails': 'email', 'tasks': 'task'} %}
@@ -36,11 +38,15 @@ select
     activity_type,
 
     ---------- times
+    {{ iso_moment('source.properties.hs_createdate') }} as created_at,
+    -- of a task it is when it is due, of a meeting when it begins; calls and letters are written down when they are over
+    case when activity_type in ('task', 'meeting') then {{ iso_moment('source.properties.hs_timestamp') }} end as due_at,
     case
         when activity_type <> 'task' or source.properties.hs_task_status = 'COMPLETED'
             then {{ iso_moment('source.properties.hs_timestamp') }}
     end as occurred_at,
 
     ---------- flags
-    is_deleted
+    is_deleted,
+    case when is_deleted then effective_at end as deleted_at
 from versions

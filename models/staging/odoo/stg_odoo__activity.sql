@@ -1,12 +1,53 @@
--- One row per activity that was done, as the message tells that Odoo leaves in its place. Planned ones have not taken
--- place, and are not here.
+-- One row per activity that was done, as the message tells that Odoo leaves in its place, and per one that was planned.
+-- Nothing links the two: what was planned ends when it is no longer there.
 with
 
-versions as (
+done as (
 
     {{ parsed_versions('odoo', 'done_activities', {
         'res_id': 'VARCHAR', 'date': 'VARCHAR', 'create_uid': 'VARCHAR', 'mail_activity_type_id': 'VARCHAR',
     }) }}
+
+),
+
+planned as (
+
+    {{ parsed_versions('odoo', 'activities', {
+        'res_id': 'VARCHAR', 'create_date': 'VARCHAR', 'date_deadline': 'VARCHAR', 'user_id': 'VARCHAR',
+        'activity_type_id': 'VARCHAR',
+    }) }}
+
+),
+
+activities as (
+
+    select
+        id,
+        source.res_id,
+        source.create_uid as user_id,
+        source.mail_activity_type_id as type_id,
+        cast(null as timestamptz) as created_at,
+        cast(null as timestamptz) as due_at,
+        {{ iso_moment("source.date || '+00:00'") }} as occurred_at,
+        is_deleted,
+        effective_at
+    from done
+    where is_latest
+
+    union all
+
+    select
+        'planned:' || id as id,
+        source.res_id,
+        source.user_id,
+        source.activity_type_id as type_id,
+        {{ iso_moment("source.create_date || '+00:00'") }} as created_at,
+        {{ start_of_day('try_cast(source.date_deadline as date)') }} as due_at,
+        cast(null as timestamptz) as occurred_at,
+        is_deleted,
+        effective_at
+    from planned
+    where is_latest
 
 ),
 
@@ -30,8 +71,8 @@ leads as (
 
 select
     ---------- ids
-    {{ crm_id('odoo', 'versions.id') }} as activity_id,
-    {{ crm_id('odoo', 'versions.source.create_uid') }} as manager_id,
+    {{ crm_id('odoo', 'activities.id') }} as activity_id,
+    {{ crm_id('odoo', 'activities.user_id') }} as manager_id,
     deals.deal_id,
     leads.lead_id,
     coalesce(deals.account_id, leads.account_id) as account_id,
@@ -46,16 +87,18 @@ select
     end as activity_type,
 
     ---------- times
-    {{ iso_moment("versions.source.date || '+00:00'") }} as occurred_at,
+    activities.created_at,
+    activities.due_at,
+    activities.occurred_at,
 
     ---------- flags
-    versions.is_deleted
+    activities.is_deleted,
+    case when activities.is_deleted then activities.effective_at end as deleted_at
 
-from versions
+from activities
 left join types
-    on versions.source.mail_activity_type_id = types.id and types.is_latest
+    on activities.type_id = types.id and types.is_latest
 left join deals
-    on {{ crm_id('odoo', 'versions.source.res_id') }} = deals.deal_id
+    on {{ crm_id('odoo', 'activities.res_id') }} = deals.deal_id
 left join leads
-    on {{ crm_id('odoo', 'versions.source.res_id') }} = leads.lead_id
-where versions.is_latest
+    on {{ crm_id('odoo', 'activities.res_id') }} = leads.lead_id

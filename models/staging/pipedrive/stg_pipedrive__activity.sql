@@ -6,8 +6,22 @@ versions as (
     {{ parsed_versions('pipedrive', 'activities', {
         'type': 'VARCHAR', 'owner_id': 'VARCHAR', 'deal_id': 'VARCHAR', 'lead_id': 'VARCHAR', 'person_id': 'VARCHAR',
         'org_id': 'VARCHAR', 'due_date': 'VARCHAR', 'due_time': 'VARCHAR', 'done': 'BOOLEAN',
-        'marked_as_done_time': 'VARCHAR'
+        'marked_as_done_time': 'VARCHAR', 'add_time': 'VARCHAR'
     }) }}
+
+),
+
+dated as (
+
+    select
+        *,
+        coalesce(
+            -- with seconds or without
+            {{ iso_moment("source.due_date || ' ' || left(nullif(source.due_time, '') || ':00', 8) || '+00'") }},
+            {{ start_of_day('try_cast(source.due_date as date)') }}
+        ) as due_at
+    from versions
+    where is_latest
 
 )
 
@@ -27,17 +41,11 @@ select
     end as activity_type,
 
     ---------- times
-    case
-        when source.done
-            then coalesce(
-                {{ iso_moment('source.marked_as_done_time') }},
-                -- with seconds or without
-                {{ iso_moment("source.due_date || ' ' || left(nullif(source.due_time, '') || ':00', 8) || '+00'") }},
-                {{ start_of_day('try_cast(source.due_date as date)') }}
-            )
-    end as occurred_at,
+    {{ iso_moment('source.add_time') }} as created_at,
+    due_at,
+    case when source.done then coalesce({{ iso_moment('source.marked_as_done_time') }}, due_at) end as occurred_at,
 
     ---------- flags
-    is_deleted
-from versions
-where is_latest
+    is_deleted,
+    case when is_deleted then effective_at end as deleted_at
+from dated

@@ -3,7 +3,7 @@ with
 
 {% set structure = {
     'OwnerId': 'VARCHAR', 'WhatId': 'VARCHAR', 'WhoId': 'VARCHAR', 'AccountId': 'VARCHAR', 'Type': 'VARCHAR',
-    'ActivityDate': 'VARCHAR',
+    'ActivityDate': 'VARCHAR', 'CreatedDate': 'VARCHAR',
 } %}
 tasks as (
 
@@ -35,6 +35,8 @@ performed as (
             when source.type ilike '%meeting%' then 'meeting'
             else 'task'
         end as activity_type,
+        {{ iso_moment('source.createddate') }} as created_at,
+        {{ start_of_day('try_cast(source.activitydate as date)') }} as due_at,
         case
             when source.isclosed
                 then coalesce(
@@ -42,7 +44,8 @@ performed as (
                     {{ start_of_day('try_cast(source.activitydate as date)') }}
                 )
         end as occurred_at,
-        is_deleted
+        is_deleted,
+        case when is_deleted then effective_at end as deleted_at
     from tasks
     where is_latest
 
@@ -57,10 +60,13 @@ attended as (
         source.whoid as who_id,
         source.accountid as account_id,
         case when source.type ilike '%call%' then 'call' else 'meeting' end as activity_type,
+        {{ iso_moment('source.createddate') }} as created_at,
         coalesce(
             {{ iso_moment('source.startdatetime') }}, {{ start_of_day('try_cast(source.activitydate as date)') }}
-        ) as occurred_at,
-        is_deleted
+        ) as due_at,
+        due_at as occurred_at,
+        is_deleted,
+        case when is_deleted then effective_at end as deleted_at
     from events
     -- an invitee's copy of an event, and the pattern of a series, are no events of their own
     where is_latest and not coalesce(source.ischild, false) and not coalesce(source.isrecurrence, false)
@@ -88,8 +94,11 @@ select
     activity_type,
 
     ---------- times
+    created_at,
+    due_at,
     occurred_at,
 
     ---------- flags
-    is_deleted
+    is_deleted,
+    deleted_at
 from activities

@@ -369,16 +369,23 @@ def as_record(version: tuple[str, datetime, str, bool]) -> Record:
     return Record(record_id, updated_at, is_deleted, payload)
 
 
-def leave_package(home: Path, number: int, records: Sequence[Record], extracted_at: datetime) -> None:
+def leave_package(
+    home: Path,
+    number: int,
+    records: Sequence[Record],
+    extracted_at: datetime,
+    read: ObjectRead | None = None,
+    listed: Sequence[Any] = (),
+) -> None:
     """A complete package as a fetch leaves it, without the time that a fetch takes."""
     folder = home / "landing" / "files"
-    tables = {
-        "deals": batch_of("deals", records, [], extracted_at).rows,
-        "package_object": object_table(ObjectRead("deals", "delta", len(records), 0, False), extracted_at),
-    }
+    batch = batch_of("deals", records, [], extracted_at, listed)
+    account = read or ObjectRead("deals", "delta", len(records), 0, False)
+    tables = {"deals": batch.rows, "listing": batch.listed, "package_object": object_table(account, extracted_at)}
     for name, table in tables.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, folder / name / f"{number}.0.abc.parquet")
+        if table.num_rows:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, folder / name / f"{number}.0.abc.parquet")
     (folder / "_dlt_loads").mkdir(exist_ok=True)
     (folder / "_dlt_loads" / f"files__{number}.0.jsonl").write_text(json.dumps({"load_id": f"{number}.0"}))
 
@@ -412,3 +419,41 @@ def test_however_versions_are_ordered_and_split_into_packages_the_histories_are_
     at_once = histories_in_raw(tmp_path_factory.mktemp("at_once"), [records])
     in_pieces = histories_in_raw(tmp_path_factory.mktemp("in_pieces"), [piece for piece in overlapping if piece])
     assert in_pieces == at_once
+
+
+@st.composite
+def packages_of_anything(draw: st.DrawFn) -> list[tuple[list[Record], ObjectRead, list[Any]]]:
+    """Packages that may be whole or news, tell that records vanished, or list ids; no version is there twice in one."""
+    version = st.tuples(st.sampled_from("123"), st.sampled_from([None, *MOMENTS]), st.sampled_from("xy"), st.booleans())
+    versions = st.lists(version, max_size=4, unique_by=lambda version: version[:2])
+    packages = []
+    for _ in range(draw(st.integers(2, 4))):
+        records = [Record(*each[:2], each[3], json.dumps({"content": each[2]})) for each in draw(versions)]
+        is_full = draw(st.booleans())
+        cursor = draw(st.sampled_from([None, "{}"]))
+        ids = draw(st.none() | st.sets(st.sampled_from("123")))
+        listed = [] if ids is None else [(None, 2, None), *((None, 2, each) for each in sorted(ids))]
+        read = ObjectRead("deals", "full" if is_full else "delta", len(records), 0, is_full, cursor)
+        packages.append((records, read, listed))
+    return packages
+
+
+@settings(max_examples=15)
+@given(packages=packages_of_anything())
+def test_packages_that_land_together_are_stored_as_those_that_land_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, packages: list[tuple[list[Record], ObjectRead, list[Any]]]
+) -> None:
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    stored = []
+    for lands_each in (False, True):
+        home = tmp_path_factory.mktemp("home")
+        with open_memory() as connection:
+            connection.execute(OPS_TABLES)
+            for number, (records, read, listed) in enumerate(packages, start=1):
+                leave_package(home, number, records, now, read, listed)
+                if lands_each:
+                    land(connection, Settings(home=home), clock=lambda: now)
+            land(connection, Settings(home=home), clock=lambda: now)
+            tables = ("raw.files__deals", "ops.batch", "ops.batch_object")
+            stored.append([connection.execute(f"select * from {table} order by all").fetchall() for table in tables])
+    assert stored[0] == stored[1]

@@ -1,0 +1,155 @@
+"""Companies, made up side by side, as the product and the model see them: one warehouse, night by night."""
+
+import contextlib
+import csv
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from model import MAIN, Cell, Cut, Figure
+from model_records import Company as Modelled
+from model_records import Decisions, Stage, company_of, named
+from random_companies import NIGHTS, Told
+
+from kpimart import pipeline
+from kpimart.build import Build
+from kpimart.clock import utc_now
+from kpimart.extract.landing import judge, land, pending_batches
+from kpimart.extract.packages import fetch
+from kpimart.paths import SEEDS
+from kpimart.settings import Settings, load_settings
+from kpimart.warehouse import open_database, open_warehouse
+
+BASE_CURRENCY = "USD"
+DEFINITIONS = {
+    "regular_window_days": 20,
+    "regular_min_purchases": 2,
+    "lost_after_days": 15,
+    "stale_after_days": 10,
+}
+STAGES = {
+    (pipeline_name, name): Stage(outcome, probability)
+    for pipeline_name in ("default", "new", "renewals")
+    for name, outcome, probability in (
+        ("New", "open", Decimal("0.25") if pipeline_name == "new" else None),
+        ("Offer", "open", Decimal("0.333")),
+        ("Won", "won", None),
+        ("Lost", "lost", None),
+    )
+}
+VERSIONED = ("updated_at", "is_deleted")
+COLUMNS = {
+    "departments": ("id", "name", "parent", "updated_at"),
+    "managers": ("id", "name", "department", "hired_on", "left_on", "updated_at"),
+    "manager_assignments": ("manager", "department", "valid_from", "valid_to"),
+    "deals": (
+        *("id", "manager", "account", "pipeline", "stage", "product", "source", "amount", "currency", "created_at"),
+        *("closed_at", "expected_close_on", "merged_into", *VERSIONED),
+    ),
+    "stage_changes": ("id", "deal", "stage", "changed_at", "updated_at"),
+    "owner_changes": ("id", "deal", "manager", "changed_at", "updated_at"),
+    "deal_splits": ("deal", "manager", "share", "valid_from", "is_overlay", "updated_at"),
+    "leads": ("id", "manager", "account", "source", "created_at", "converted_at", "deal", *VERSIONED),
+    "activities": ("id", "type", "manager", "deal", "lead", "account", "occurred_at", *VERSIONED),
+}
+
+
+def configuration(zone: ZoneInfo) -> str:
+    """kpimart.toml: every object in a file of its own, which brings what is new."""
+    lines = [f'time_zone = "{zone.key}"', f'base_currency = "{BASE_CURRENCY}"', "[definitions]"]
+    lines += [f"{name} = {days}" for name, days in DEFINITIONS.items()]
+    lines += ["[thresholds]", "max_quarantined_share = 0.0"]
+    for position, ((pipeline_name, name), stage) in enumerate(STAGES.items()):
+        lines += ["[[files.stages]]", f'pipeline = "{pipeline_name}"', f'name = "{name}"', f"position = {position}"]
+        lines += [f'outcome = "{stage.outcome}"', *([f"probability = {stage.probability}"] if stage.probability else [])]
+    for name, columns in COLUMNS.items():
+        mapped = ", ".join(f'{column} = "{column}"' for column in columns)
+        lines += [f"[[files.{name}]]", f'file = "{name}.ndjson"', 'extent = "delta"', f"columns = {{ {mapped} }}"]
+    return "\n".join(lines)
+
+
+def decisions(zone: ZoneInfo) -> Decisions:
+    """The same for the model."""
+    with (SEEDS / "exchange_rate.csv").open(newline="") as file:
+        rates = tuple(
+            (row["from_currency"], date.fromisoformat(row["valid_on"]), Decimal(row["rate"]))
+            for row in csv.DictReader(file)
+            if row["to_currency"] == BASE_CURRENCY
+        )
+    return Decisions(
+        zone=zone,
+        base_currency=BASE_CURRENCY,
+        stages={(named(pipeline_name), name): stage for (pipeline_name, name), stage in STAGES.items()},
+        rates=rates,
+        regular_window=timedelta(days=DEFINITIONS["regular_window_days"]),
+        regular_purchases=DEFINITIONS["regular_min_purchases"],
+        lost_after=timedelta(days=DEFINITIONS["lost_after_days"]),
+        stale_after=timedelta(days=DEFINITIONS["stale_after_days"]),
+    )
+
+
+def modelled(told: Iterable[Told], zone: ZoneInfo) -> Modelled:
+    """The companies as the model knows them when it was told all this."""
+    records: dict[str, list[dict[str, Any]]] = {}
+    for each in told:
+        records.setdefault(each.object_name, []).append(each.row)
+    return company_of(records, decisions(zone))
+
+
+@dataclass(frozen=True)
+class Night:
+    """The tables of a build, in a file of their own."""
+
+    build: Build
+    tables: Path
+
+
+class Warehouse:
+    """A home of the product, which is told of things night by night."""
+
+    def __init__(self, root: Path, zone: ZoneInfo) -> None:
+        self._root = root
+        (root / "export").mkdir(parents=True)
+        (root / "kpimart.toml").write_text(configuration(zone))
+        self.settings: Settings = load_settings(root / "kpimart.toml", home=root / "home")
+
+    def take_in(self, told: Iterable[Told]) -> None:
+        """One package, accepted."""
+        export = self._root / "export"
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
+        for each in told:
+            rows[each.object_name].append({column: each.row.get(column) for column in COLUMNS[each.object_name]})
+        for name, several in rows.items():
+            (export / f"{name}.ndjson").write_text("".join(f"{json.dumps(row)}\n" for row in several))
+        fetch(self.settings, "files", folder=export, clock=utc_now)
+        with open_warehouse(self.settings.home) as connection:
+            land(connection, self.settings, clock=utc_now)
+            judge(connection, pending_batches(connection), "accepted", None, utc_now)
+
+    def build(self, as_of: datetime, *, known_at: datetime | None = None) -> Night:
+        """Build, and keep the tables."""
+        build = pipeline.build(self.settings, as_of=as_of, known_at=known_at)
+        kept = self._root / f"{build.build_id}.kept"
+        shutil.copy(build.database, kept)
+        return Night(build, kept)
+
+
+CELL = "period_grain, period_start, entity_level, entity_key"
+FIGURE = "period_end, is_complete, numerator, denominator, value, sample_size"
+
+
+def published(database: Path) -> dict[Cell, Figure]:
+    """What a build says of every KPI, in every cut."""
+    with open_database(database) as connection:
+        main = connection.execute(f"select kpi_code, {CELL}, {FIGURE} from kpi.kpi_value").fetchall()
+        by_cut = connection.execute(
+            f"select kpi_code, {CELL}, {FIGURE}, credit_lens, amount_basis, cut_by, cut_value from kpi.kpi_value_by_cut"
+        ).fetchall()
+    figures = {Cell(row[0], MAIN, *row[1:5]): Figure(*row[5:]) for row in main}
+    return figures | {Cell(row[0], Cut(*row[11:]), *row[1:5]): Figure(*row[5:11]) for row in by_cut}
