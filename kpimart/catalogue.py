@@ -24,7 +24,7 @@ from kpimart.seeds import seed_file
 from kpimart.settings import Settings
 from kpimart.warehouse import open_database
 
-ADDITIVITIES = ("additive", "snapshot", "distinct", "distribution")
+ADDITIVITIES = ("additive", "snapshot", "distinct", "distribution", "target")
 BETTER = ("higher", "lower")
 LEVELS = ("personal", "department", "both")
 UNITS = ("currency", "count", "ratio", "days", "hours", "currency_per_day")

@@ -105,6 +105,38 @@ RELATIONS = {
         "deals open on the last evening of the period, in their stage for too long",
         _OPEN.format(subject=_A_DEAL) + " and intervals.stale_on <= $last_day",
     ),
+    "next_step_changes": Relation(
+        "deals open on the last evening of the period that have a next step planned",
+        _OPEN.format(subject=_A_DEAL)
+        + """
+        and exists (
+            select 1 from deal_next_step as steps
+            where
+                steps.deal_id = intervals.deal_id
+                and steps.started_on <= $last_day
+                and (steps.ended_on is null or steps.ended_on > $last_day)
+        )
+        """,
+    ),
+    "targets": Relation(
+        "targets that were set",
+        """
+        select
+            target_attainment.*,
+            target_value as target_amount,
+            period_start as day,
+            cast($last_day as date) as organised_on,
+            'target' as what,
+            1 as sign,
+            cast(null as decimal(18, 2)) as amount,
+            kpi_code as subject_id,
+            cast(null as varchar) as subject_name
+        from target_attainment
+        where
+            period_grain = $grain and period_start = $start and entity_level = $level and entity_key = $key
+            and target_value is not null
+        """,
+    ),
     "purchases": Relation("accounts that bought", _PURCHASES.format(day="won_on", what="bought")),
     "lapses": Relation("accounts that have not bought for too long", _PURCHASES.format(day="lapsed_on", what="lapsed")),
     "prospects": Relation(
@@ -401,12 +433,19 @@ class _Scope:
             raise SettingsError(
                 f"measures of {relation} cannot be explained: kpimart/explain.py does not know their rows"
             )
-        days = {"start": self.period.start, "end": self.last_day, "last_day": self.last_day}
+        asked = {
+            "start": self.period.start,
+            "end": self.last_day,
+            "last_day": self.last_day,
+            "grain": self.period.grain,
+            "level": self.entity.level,
+            "key": self.entity.key,
+        }
         text = (
             f"with counted as ({read.rows}), scoped as (select * from counted where {self._is_of_entity()}), "
             f"shaped as ({read.shape}) {query}"
         )
-        used = {name: day for name, day in days.items() if f"${name}" in text}
+        used = {name: value for name, value in asked.items() if f"${name}" in text}
         return self.connection.execute(text, used).fetchall()
 
     def _is_of_entity(self) -> str:

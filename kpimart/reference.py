@@ -163,6 +163,7 @@ _ADDITIVITY = {
     "snapshot": "A state at the end of the period, or at `as_of` while the period goes on.",
     "distinct": "Counted anew for each period and entity, never added up.",
     "distribution": "A median, computed anew for each period and entity.",
+    "target": "What was set for the period and the entity, for the part of it in which they were there.",
 }
 
 
@@ -194,7 +195,7 @@ def _measures_table(measures: list[Measure], additivity: str) -> str:
                 f"`{measure.clock}`",
                 f"`{measure.sql}`",
                 f"`{measure.filter}`" if measure.filter else "",
-                "NULL" if additivity == "distribution" else "0",
+                "NULL" if additivity in ("distribution", "target") else "0",
                 _unknown(measure),
                 _used_by(measure.name, measures, formulas),
             )

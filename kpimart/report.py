@@ -286,6 +286,7 @@ _ADDED_UP = {
     "snapshot": "as it stands at the end of the period",
     "distinct": "each counted once",
     "distribution": "the median of the values",
+    "target": "as it was set",
 }
 
 

@@ -148,7 +148,8 @@ calendar as (
 {% macro fiscal_year_month(day, years_before=0) -%}
     {%- set shift = company().fiscal_year_start - 1 -%}
     cast(
-        date_trunc('year', {{ day }} - interval {{ shift }} month) + interval {{ shift - 12 * years_before }} month as date
+        date_trunc('year', {{ day }} - interval {{ shift }} month) + interval {{ shift }} month
+        - interval {{ years_before }} year as date
     )
 {%- endmacro %}
 
@@ -156,7 +157,7 @@ calendar as (
 {% macro first_week(anchor) -%}
     {%- set weekday = weekdays().index(company().week_starts_on) -%}
     {%- set latest = 3 if company().fiscal_year_first_week == 'nearest' else 0 -%}
-    cast(date_trunc('week', {{ anchor }} + {{ latest - weekday }}) as date) + {{ weekday }}
+    (cast(date_trunc('week', {{ anchor }} + ({{ latest - weekday }})) as date) + {{ weekday }})
 {%- endmacro %}
 
 {#- The name of the year whose first month begins on a day. -#}

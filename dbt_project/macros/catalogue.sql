@@ -13,20 +13,10 @@
     {{ return(kpis) }}
 {%- endmacro %}
 
-{#- Numerator and denominator of a formula: split at the last division that no parenthesis encloses. -#}
+{#- Numerator and denominator of a formula, which has at most one division, between the two. -#}
 {% macro split_quotient(formula) -%}
-    {%- set found = namespace(depth=0, at=none) -%}
-    {%- for character in formula -%}
-        {%- if character == '(' -%}{%- set found.depth = found.depth + 1 -%}
-        {%- elif character == ')' -%}{%- set found.depth = found.depth - 1 -%}
-        {%- elif character == '/' and found.depth == 0 -%}{%- set found.at = loop.index0 -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {%- if found.at is none -%}
-        {{ return((formula.strip(), none)) }}
-    {%- else -%}
-        {{ return((formula[:found.at].strip(), formula[found.at + 1:].strip())) }}
-    {%- endif -%}
+    {%- set sides = formula.split('/') -%}
+    {{ return((sides[0].strip(), sides[1].strip() if sides | length > 1 else none)) }}
 {%- endmacro %}
 
 {#-
@@ -75,7 +65,7 @@
         {%- set numerator, denominator = split_quotient(kpi.formula) %}
         when '{{ kpi.kpi_code }}' then cast(
             {%- if part == 'sample_size' -%}
-                {{ sample_of(denominator or numerator) }}
+                {{ sample_of(numerator, denominator) }}
             {%- elif part == 'value' and denominator -%}
                 case when {{ denominator }} > 0 then round(({{ numerator }}) / ({{ denominator }}), 8) end
             {%- elif part == 'value' -%}
@@ -91,9 +81,13 @@
     end as {{ type }})
 {%- endmacro %}
 
-{#- How much is behind a formula: its counts, or what its sums are over, each once, added up. -#}
-{% macro sample_of(formula) -%}
-    {%- set mentioned = measures_in(formula) -%}
+{#-
+    How much is behind a formula: the counts below its line, or what its sums are over, each once, added up; above it where
+    there is no line, or nothing but a target below.
+-#}
+{% macro sample_of(numerator, denominator) -%}
+    {%- set below = measures_in(denominator or '') | rejectattr('additivity', 'equalto', 'target') | list -%}
+    {%- set mentioned = below or measures_in(numerator) -%}
     {%- set counts = mentioned | rejectattr('sample', 'defined') | map(attribute='name') | list -%}
     {{ return((counts or mentioned | map(attribute='sample') | unique | list) | join(' + ')) }}
 {%- endmacro %}

@@ -10,6 +10,7 @@
                 snapshot:     a state at the end of the period, the running sum of its changes
                 distinct:     counted anew for each period and entity
                 distribution: a median or a quantile, computed anew for each period and entity
+                target:       what was set for a period and an entity, in the main cut; null where nothing was
     sample      the measure that counts the rows behind a sum: over none of them it is 0
     known       the measure that counts those of them with a value: if there are some but none is known, it is null
     unknown     the measure that counts those without: as soon as there is one, it is null
@@ -69,6 +70,8 @@
             known='open_deals_with_weight'),
         dict(of_open, name='open_fields_filled', sql='sign * share * fields_filled', sample='open_deals'),
         dict(of_open, relation='stale_changes', name='stale_open_deals', sql='sign * share'),
+        dict(of_open, name='open_deals_with_known_steps', sql='sign * share', filter='tells_next_steps'),
+        dict(of_open, relation='next_step_changes', name='open_deals_with_next_step', sql='sign * share'),
 
         dict(of_purchases, name='active_customers', sql='account_id'),
         dict(of_purchases, name='repeat_customers', sql='account_id',
@@ -77,6 +80,9 @@
             filter='is_regular'),
         dict(relation='lapses', clock='lapsed_on', additivity='distinct', name='lost_customers', sql='account_id'),
         dict(relation='prospects', clock='period_end', additivity='distinct', name='potential_customers', sql='account_id'),
+
+        dict(relation='targets', clock='period', additivity='target', name='planned_amount', sql='target_amount',
+            filter="kpi_code = 'won_amount'"),
 
         dict(relation='cycles', clock='occurred_at', additivity='distribution', name='won_cycle_days_median',
             sql='median(cycle_days)', sample='won_deals_with_cycle'),
@@ -91,6 +97,8 @@
 {% macro measure_type(measure) -%}
     {%- if measure.additivity == 'distribution' -%}
         decimal(18, 2)
+    {%- elif measure.additivity == 'target' -%}
+        decimal(28, 8)
     {%- elif 'amount' in measure.sql -%}
         decimal(38, 2)
     {%- else -%}

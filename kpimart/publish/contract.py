@@ -288,9 +288,25 @@ DEAL_OPEN_INTERVAL = Table(
         Column("amount", AMOUNT, "Amount in the base currency.", nullable=True),
         Column("weighted_amount", AMOUNT, "Amount, weighted with the probability of the stage.", nullable=True),
         Column("fields_filled", INTEGER, "How many of account, amount and expected close date are filled in."),
+        Column("tells_next_steps", BOOLEAN, "Whether a step was ever planned in its CRM."),
     ),
     # One that ends on the day it began is open on no evening.
     only="ended_on is null or ended_on > started_on",
+)
+
+DEAL_NEXT_STEP = Table(
+    name="deal_next_step",
+    relation="kpi.kpi_next_step",
+    description=(
+        "One row per stretch in which a deal has a next step planned: on the evening of a day it has one with started_on "
+        "on or before it, and no ended_on or a later one."
+    ),
+    key=("deal_id", "started_on"),
+    columns=(
+        Column("deal_id", VARCHAR, "The deal."),
+        Column("started_on", DATE, "The first day on whose evening a next step is planned."),
+        Column("ended_on", DATE, "The first on whose evening none is; empty where one is planned still.", nullable=True),
+    ),
 )
 
 CUSTOMER_PURCHASE = Table(
@@ -627,6 +643,7 @@ BUILT = (
     DEAL,
     DEAL_EVENT,
     DEAL_OPEN_INTERVAL,
+    DEAL_NEXT_STEP,
     CUSTOMER_PURCHASE,
     LEAD,
     ACTIVITY,

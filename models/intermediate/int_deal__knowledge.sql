@@ -138,5 +138,7 @@ select
     has_source_time,
     effective_at,
     case when is_last_version then merged_into_deal_id end as merged_into_deal_id,
-    case when is_last_version and merged_into_deal_id is not null then coalesce(merged_at, effective_at) end as merged_at
+    case
+        when is_last_version and merged_into_deal_id is not null then coalesce(merged_at, effective_at)
+    end as merged_at
 from known_versions

@@ -112,6 +112,9 @@ create table kpi.kpi_open_interval as
 select 'files:' || i as deal_id, date '2017-11-01' as started_on, date '2017-12-01' as ended_on
 from range(100) as rows (i);
 
+create table kpi.kpi_next_step as
+select 'files:1' as deal_id, date '2017-12-01' as started_on, date '2017-12-04' as ended_on;
+
 create table kpi.kpi_counted_purchase as
 select 'files:' || i as deal_id, 'files:a' || i % 10 as account_id, i // 10 + 1 as purchase_number
 from range(98) as rows (i);
@@ -204,6 +207,7 @@ where deal_event_id = 'files:e1';
 
 update kpi.kpi_open_interval set ended_on = '2017-10-01' where deal_id = 'files:4';
 update kpi.kpi_open_interval set ended_on = null where deal_id = 'files:5';
+update kpi.kpi_next_step set ended_on = started_on;
 update kpi.kpi_counted_purchase set purchase_number = 0 where deal_id in ('files:1', 'files:11');
 update kpi.kpi_counted_lead set first_response_hours = -1;
 update kpi.kpi_counted_activity set activity_type = 'thought';
@@ -228,7 +232,10 @@ update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
 """
 
 # A company need not have leads or activities, an open deal, a customer who is known, or a deal whose creation is dated.
-MAY_BE_EMPTY = {"lead", "activity", "deal_open_interval", "customer_purchase", "win_rate_curve", "funnel_stage"}
+MAY_BE_EMPTY = {
+    *("lead", "activity", "deal_open_interval", "deal_next_step", "customer_purchase"),
+    *("win_rate_curve", "funnel_stage"),
+}
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 
 

@@ -85,6 +85,10 @@ KPIS = {
     "calls": Kpi("calls", "calls", finest_grain="day"),
     "meetings": Kpi("meetings", "meetings", finest_grain="day"),
     "emails": Kpi("emails", "emails", finest_grain="day"),
+    "next_step_share": Kpi("open_deals_with_step", "open_deals_of_planners", under="open_deals_of_planners"),
+    "activities": Kpi("activities", "activities", finest_grain="day"),
+    "plan_attainment": Kpi("won_amount", "won_deals", under="planned", finest_grain="month"),
+    "pipeline_coverage": Kpi("open_amount", "open_deals", under="planned", finest_grain="month"),
     "activities_per_won_deal": Kpi("activities", "won_deals", under="won_deals"),
 }
 
@@ -337,8 +341,11 @@ MEASURES: dict[str, Callable[[Cut], pd.Series]] = {
     "slipped_amount": nothing,
     "slips": nothing,
     "reopenings": nothing,
+    "planned": nothing,
     "leads_answered": nothing,
     "response_hours": nothing,
+    "open_deals_with_step": nothing,
+    "open_deals_of_planners": nothing,
     "activities": nothing,
     "calls": nothing,
     "meetings": nothing,
@@ -354,7 +361,7 @@ MEASURES: dict[str, Callable[[Cut], pd.Series]] = {
     "lost_customers": lambda cut: customers(cut.lapses),
     "potential_customers": lambda cut: customers(cut.open[cut.open["never_bought"]]),
 }
-MEDIANS = ("cycle_days_median",)
+UNDEFINED_OVER_NOTHING = ("cycle_days_median", "planned")
 
 
 def measures_at(grain: str, cut: Cut, entities: pd.DataFrame, periods: pd.DataFrame) -> pd.DataFrame:
@@ -365,8 +372,8 @@ def measures_at(grain: str, cut: Cut, entities: pd.DataFrame, periods: pd.DataFr
     else:
         everyone = entities[["entity_level", "entity_key"]].drop_duplicates()
         cells = pd.MultiIndex.from_frame(periods[["period_start"]].merge(everyone, how="cross"))
-    aligned = {name: align(series, cells) for name, series in measured.items() if name not in MEDIANS}
-    medians = {name: measured[name].reindex(cells).astype("Float64") for name in MEDIANS}
+    aligned = {name: align(series, cells) for name, series in measured.items() if name not in UNDEFINED_OVER_NOTHING}
+    medians = {name: measured[name].reindex(cells).astype("Float64") for name in UNDEFINED_OVER_NOTHING}
     return pd.DataFrame({**aligned, **medians})
 
 

@@ -251,8 +251,8 @@ class _Maker:
             self._tell(object_name, [row, corrected] if self._is(8) else [row])
 
     def _splits(self, deal: str) -> None:
-        for valid_from in {self._one_of(None, *DAYS) for _ in range(2)}:
-            for manager in {self._one_of(*self._owners) for _ in range(3)}:
+        for valid_from in dict.fromkeys(self._one_of(None, *DAYS) for _ in range(2)):
+            for manager in dict.fromkeys(self._one_of(*self._owners) for _ in range(3)):
                 self._tell(
                     "deal_splits",
                     [

@@ -32,6 +32,7 @@ CATALOGUE = """
     ('sales_cycle_days_median', 'won_cycle_days_median', 'days'),
     ('open_amount', 'open_amount', 'currency'),
     ('stale_open_share', 'stale_open_deals / open_deals', 'ratio'),
+    ('next_step_share', 'open_deals_with_next_step / open_deals_with_known_steps', 'ratio'),
     ('repeat_rate', 'repeat_customers / active_customers', 'ratio'),
     ('potential_customers', 'potential_customers', 'count'),
     ('lost_customers', 'lost_customers', 'count'),
@@ -82,6 +83,7 @@ FIGURES = """
     ('sales_cycle_days_median', 'company', 'company', null, null, 15),
     ('open_amount', 'company', 'company', null, null, 42.00),
     ('stale_open_share', 'company', 'company', 1, 3, 0.33333333),
+    ('next_step_share', 'company', 'company', 1, 2, 0.5),
     ('repeat_rate', 'company', 'company', 1, 2, 0.5),
     ('potential_customers', 'company', 'company', null, null, 1),
     ('lost_customers', 'company', 'company', null, null, 1),
@@ -120,6 +122,12 @@ def a_release(path: Path, *, spoilt_by: str = "") -> Path:
                 "('l1', date '2026-03-01', true), ('l2', date '2026-03-20', false), ('l3', date '2026-02-01', true)",
             ),
             (
+                "deal_next_step",
+                "deal_id, started_on, ended_on",
+                "('d6', date '2026-03-20', null), ('d7', date '2026-03-01', date '2026-03-20'), "
+                "('d9', date '2026-03-21', null), ('d8', date '2026-03-01', null)",
+            ),
+            (
                 "activity",
                 "activity_id, activity_type, occurred_on",
                 "('a1', 'call', date '2026-03-01'), ('a2', 'call', date '2026-03-20'), "
@@ -129,7 +137,8 @@ def a_release(path: Path, *, spoilt_by: str = "") -> Path:
             connection.execute(f"insert into {table} by name select * from (values {rows}) as rows ({columns})")
         connection.execute(f"""
             insert into deal_open_interval by name
-            select * from (values {OPEN})
+            select *, deal_id <> 'd7' as tells_next_steps
+            from (values {OPEN})
                 as rows (deal_id, manager_id, account_id, started_on, ended_on, stale_on, amount)
         """)
         connection.execute(f"""
@@ -169,6 +178,7 @@ CONTRIBUTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "sales_cycle_days_median": {"won_cycle_days_median": {"d1": 10, "d2": 20}},
     "open_amount": {"open_amount": {"d6": 40, "d9": 2}},
     "stale_open_share": {"stale_open_deals": {"d6": 1}, "open_deals": {"d6": 1, "d7": 1, "d9": 1}},
+    "next_step_share": {"open_deals_with_next_step": {"d6": 1}, "open_deals_with_known_steps": {"d6": 1, "d9": 1}},
     "repeat_rate": {"repeat_customers": {"acme": 1, "dune": 0}, "active_customers": {"acme": 1, "dune": 1}},
     "potential_customers": {"potential_customers": {"bolt": 1}},
     "lost_customers": {"lost_customers": {"elm": 1}},

@@ -1,4 +1,4 @@
--- One row per activity, credited to whoever did it and the department they were in then.
+-- One row per activity that took place, credited to whoever did it and the department they were in then.
 with
 
 activities as (
@@ -20,7 +20,7 @@ dated as (
         coalesce(manager_id, {{ unassigned('activity_id') }}) as credited_manager_id,
         {{ business_date('occurred_at') }} as occurred_on
     from activities
-    where not is_deleted
+    where not is_deleted and occurred_at is not null
 
 )
 

@@ -3,11 +3,7 @@
 --
 -- A deal has reached a stage when it was in it or in a later one, or is won: a stage that it skipped is reached, and one that
 -- it went back from stays reached. The first stage is reached by being created. A win that was taken back reaches nothing.
-{%- set stage_of_cohort = 'period_grain, period_start, entity_id, stage_key' %}
-{%- set counts = [
-    'reached_deals', 'entered_deals', 'converted_deals', 'won_deals', 'lost_deals', 'open_deals', 'finished_stays',
-    'open_stays'
-] %}
+{%- set counts = ['reached_deals', 'entered_deals', 'converted_deals', 'won_deals', 'lost_deals', 'open_deals'] %}
 
 with
 
@@ -87,9 +83,10 @@ entered as (
 
     select
         deal_id,
-        stage_key
+        stage_key,
+        stage_number
     from deal_stays
-    group by deal_id, stage_key
+    group by deal_id, stage_key, stage_number
 
 ),
 
@@ -98,7 +95,7 @@ furthest as (
     select
         deal_id,
         max(stage_number) as stage_number
-    from deal_stays
+    from entered
     group by deal_id
 
 ),
@@ -125,92 +122,56 @@ progress as (
 
 ),
 
--- Stays are counted by their length: from these counts medians are taken at every grain and level.
 tallied as (
 
     select
         month_start,
         seat_id,
         stage_key,
-        cast(null as integer) as days,
         count(*) filter (where has_reached) as reached_deals,
         count(*) filter (where has_entered) as entered_deals,
         count(*) filter (where has_converted) as converted_deals,
         count(*) filter (where has_reached and outcome = 'won') as won_deals,
         count(*) filter (where has_reached and not has_converted and outcome = 'lost') as lost_deals,
-        count(*) filter (where has_reached and not has_converted and outcome = 'open') as open_deals,
-        0 as finished_stays,
-        0 as open_stays
+        count(*) filter (where has_reached and not has_converted and outcome = 'open') as open_deals
     from progress
     group by month_start, seat_id, stage_key
 
-    union all
+),
+
+{{ in_every_cohort(by=['stage_key'], counts=counts) }},
+
+---------- how long they stayed; a median is taken anew at each grain and level
+
+stays_of_cohorts as (
 
     select
-        month_start,
-        seat_id,
-        stage_key,
-        days,
-        0 as reached_deals,
-        0 as entered_deals,
-        0 as converted_deals,
-        0 as won_deals,
-        0 as lost_deals,
-        0 as open_deals,
-        count(*) filter (where is_finished) as finished_stays,
-        count(*) filter (where not is_finished) as open_stays
+        cohorts.period_grain,
+        cohorts.period_start,
+        entities_of_seats.entity_id,
+        deal_stays.stage_key,
+        count(*) filter (where deal_stays.is_finished) as finished_stays,
+        sum(deal_stays.days) filter (where deal_stays.is_finished) as finished_days,
+        median(deal_stays.days) filter (where deal_stays.is_finished) as median_stay_days,
+        count(*) filter (where not deal_stays.is_finished) as open_stays,
+        median(deal_stays.days) filter (where not deal_stays.is_finished) as median_open_days
     from deal_stays
-    group by month_start, seat_id, stage_key, days
-
-),
-
-{{ in_every_cohort(by=['stage_key', 'days'], counts=counts) }},
-
-ranked as (
-
-    select
-        *,
-        sum(finished_stays) over shorter as finished_so_far,
-        sum(finished_stays) over (partition by {{ stage_of_cohort }}) as finished_in_all,
-        sum(open_stays) over shorter as open_so_far,
-        sum(open_stays) over (partition by {{ stage_of_cohort }}) as open_in_all
-    from of_cohorts
-    window shorter as (
-        partition by {{ stage_of_cohort }}
-        order by days nulls first rows between unbounded preceding and current row
-    )
-
-),
-
-summed as (
-
-    select
-        period_grain,
-        period_start,
-        entity_id,
-        stage_key
-        {%- for count in counts %},
-        cast(sum({{ count }}) as bigint) as {{ count }}
-        {%- endfor %},
-        sum(days * finished_stays) as finished_days,
-        -- the median lies half way between the two in the middle, which of an odd number are the same
-        min(days) filter (where finished_stays > 0 and 2 * finished_so_far >= finished_in_all) as finished_lower_middle,
-        min(days) filter (where finished_stays > 0 and 2 * finished_so_far > finished_in_all) as finished_upper_middle,
-        min(days) filter (where open_stays > 0 and 2 * open_so_far >= open_in_all) as open_lower_middle,
-        min(days) filter (where open_stays > 0 and 2 * open_so_far > open_in_all) as open_upper_middle
-    from ranked
-    group by period_grain, period_start, entity_id, stage_key
+    inner join entities_of_seats
+        on deal_stays.seat_id = entities_of_seats.seat_id
+    inner join cohorts
+        on deal_stays.month_start = cohorts.month_start
+    group by cohorts.period_grain, cohorts.period_start, entities_of_seats.entity_id, deal_stays.stage_key
 
 )
 
 select
     ---------- whose, of when, where
-    summed.period_grain,
-    summed.period_start,
+    of_cohorts.period_grain,
+    of_cohorts.period_start,
     periods.period_end,
     periods.is_complete
-    and sum(summed.open_deals) over (
-        partition by summed.period_grain, summed.period_start, summed.entity_id, stages.pipeline_id
+    and sum(of_cohorts.open_deals) over (
+        partition by of_cohorts.period_grain, of_cohorts.period_start, of_cohorts.entity_id, stages.pipeline_id
     ) = 0 as is_complete,
     entities.entity_level,
     entities.entity_key,
@@ -224,33 +185,39 @@ select
     stages.stage_number,
 
     ---------- how far
-    summed.reached_deals,
-    summed.entered_deals,
-    summed.converted_deals,
-    summed.won_deals,
-    summed.lost_deals,
-    summed.open_deals,
+    of_cohorts.reached_deals,
+    of_cohorts.entered_deals,
+    of_cohorts.converted_deals,
+    of_cohorts.won_deals,
+    of_cohorts.lost_deals,
+    of_cohorts.open_deals,
     case
-        when summed.reached_deals > 0
-            then cast(round(summed.converted_deals / summed.reached_deals, 8) as decimal(9, 8))
+        when of_cohorts.reached_deals > 0
+            then cast(round(of_cohorts.converted_deals / of_cohorts.reached_deals, 8) as decimal(9, 8))
     end as next_stage_rate,
     case
-        when summed.reached_deals > 0 then cast(round(summed.won_deals / summed.reached_deals, 8) as decimal(9, 8))
+        when of_cohorts.reached_deals > 0 then cast(round(of_cohorts.won_deals / of_cohorts.reached_deals, 8) as decimal(9, 8))
     end as won_rate,
 
     ---------- how long
-    summed.finished_stays,
+    coalesce(stays_of_cohorts.finished_stays, 0) as finished_stays,
     case
-        when summed.finished_stays > 0
-            then cast(round(summed.finished_days / summed.finished_stays, 2) as decimal(18, 2))
+        when stays_of_cohorts.finished_stays > 0
+            then cast(round(stays_of_cohorts.finished_days / stays_of_cohorts.finished_stays, 2) as decimal(18, 2))
     end as mean_stay_days,
-    cast((summed.finished_lower_middle + summed.finished_upper_middle) / 2 as decimal(18, 2)) as median_stay_days,
-    summed.open_stays,
-    cast((summed.open_lower_middle + summed.open_upper_middle) / 2 as decimal(18, 2)) as median_open_days
-from summed
+    cast(stays_of_cohorts.median_stay_days as decimal(18, 2)) as median_stay_days,
+    coalesce(stays_of_cohorts.open_stays, 0) as open_stays,
+    cast(stays_of_cohorts.median_open_days as decimal(18, 2)) as median_open_days
+from of_cohorts
+left join stays_of_cohorts
+    on
+        of_cohorts.period_grain = stays_of_cohorts.period_grain
+        and of_cohorts.period_start = stays_of_cohorts.period_start
+        and of_cohorts.entity_id = stays_of_cohorts.entity_id
+        and of_cohorts.stage_key = stays_of_cohorts.stage_key
 inner join stages
-    on summed.stage_key = stages.stage_key
+    on of_cohorts.stage_key = stages.stage_key
 inner join periods
-    on summed.period_grain = periods.period_grain and summed.period_start = periods.period_start
+    on of_cohorts.period_grain = periods.period_grain and of_cohorts.period_start = periods.period_start
 inner join entities
-    on summed.entity_id = entities.entity_id
+    on of_cohorts.entity_id = entities.entity_id

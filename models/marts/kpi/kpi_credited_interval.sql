@@ -2,7 +2,8 @@
 -- shares of a stretch sum to one, and its amounts to those of the deal.
 {{ config(materialized='view') }}
 {%- set carried = [
-    'deal_id', 'account_id', 'pipeline_id', 'product', 'lead_source', 'currency_code', 'fields_filled', 'stale_on'
+    'deal_id', 'account_id', 'pipeline_id', 'product', 'lead_source', 'currency_code', 'tells_next_steps',
+    'fields_filled', 'stale_on'
 ] %}
 {%- set amounts = [
     'amount', 'constant_amount', 'native_amount', 'weighted_amount', 'weighted_constant_amount', 'weighted_native_amount'

@@ -2,6 +2,7 @@
 -- coarser): every measure at that grain. Sums are summed from days; everything else is computed anew for each.
 {%- set additive = measures_where('additivity', 'additive') %}
 {%- set snapshots = measures_where('additivity', 'snapshot') %}
+{%- set targets = measures_where('additivity', 'target') %}
 {%- set distinct_relations = ['purchases', 'lapses', 'prospects'] %}
 {%- set grains_of = {
     'snapshot': grains_that_need('snapshot'),
@@ -340,6 +341,36 @@ distributed as (
 
 ),
 
+---------- set by people
+
+targets as (
+
+    select
+        period_grain,
+        period_start,
+        entity_id,
+        kpi_code,
+        target_value as target_amount
+    from {{ ref('fct_target_in_force') }}
+    where entity_id is not null
+
+),
+
+set_targets as (
+
+    select
+        {{ main_cut() }} as cut_id,
+        period_grain,
+        period_start,
+        entity_id
+        {%- for measure in targets %},
+        max({{ measure.sql }}) filter (where {{ measure.filter }}) as {{ measure.name }}
+        {%- endfor %}
+    from targets
+    group by period_grain, period_start, entity_id
+
+),
+
 ---------- together
 
 -- A lapse comes when nothing happens, a year after.
@@ -375,8 +406,11 @@ together as (
         {%- for measure in measures_where('relation', 'cycles') %},
         distributed.{{ measure.name }}
         {%- endfor %}
+        {%- for measure in targets %},
+        set_targets.{{ measure.name }}
+        {%- endfor %}
     from grid
-    {%- for joined in ['summed', 'employed'] + ['distinct_purchases', 'distinct_lapses', 'distinct_prospects', 'distributed'] %}
+    {%- for joined in ['summed', 'employed'] + ['distinct_purchases', 'distinct_lapses', 'distinct_prospects', 'distributed', 'set_targets'] %}
     left join {{ joined }}
         on
             grid.cut_id = {{ joined }}.cut_id

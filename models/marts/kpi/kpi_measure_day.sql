@@ -15,11 +15,12 @@
         'properties': of_deals,
     },
     'open_changes': {
-        'columns': ['sign', 'share', 'fields_filled'],
+        'columns': ['sign', 'share', 'fields_filled', 'tells_next_steps'],
         'amounts': {'amount': amount, 'weighted_amount': weighted},
         'properties': of_deals,
     },
     'stale_changes': {'columns': ['sign', 'share'], 'properties': of_deals},
+    'next_step_changes': {'columns': ['sign', 'share'], 'properties': of_deals},
     'leads': {'columns': ['is_converted', 'first_response_hours'], 'properties': ['lead_source']},
     'activities': {'columns': ['activity_type'], 'properties': ['pipeline_id', 'product', 'lead_source']},
 } %}
@@ -159,7 +160,43 @@ stale_days as (
 
 ),
 
-{% for state in ['open', 'stale'] %}
+next_steps as (
+
+    select * from {{ ref('kpi_next_step') }}
+
+),
+
+next_step_intervals as (
+
+    select
+        open_intervals.credit_lens,
+        {% for property in of_deals %}
+        open_intervals.{{ property }},
+        {% endfor %}
+        open_intervals.organisation_id,
+        open_intervals.manager_id,
+        open_intervals.department_id,
+        open_intervals.share,
+        greatest(open_intervals.started_on, next_steps.started_on) as started_on,
+        least(open_intervals.ended_on, next_steps.ended_on) as ended_on
+    from open_intervals
+    inner join next_steps
+        on
+            open_intervals.deal_id = next_steps.deal_id
+            and (next_steps.ended_on is null or open_intervals.started_on < next_steps.ended_on)
+            and (open_intervals.ended_on is null or next_steps.started_on < open_intervals.ended_on)
+
+),
+
+next_step_days as (
+
+    select *, started_on as day, 1 as sign from next_step_intervals
+    union all
+    select *, ended_on as day, -1 as sign from next_step_intervals where ended_on is not null
+
+),
+
+{% for state in ['open', 'stale', 'next_step'] %}
 {{ state }}_changes as (
 
     select

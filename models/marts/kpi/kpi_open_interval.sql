@@ -28,6 +28,15 @@ organisations as (
 
 ),
 
+-- A CRM in which no step was ever planned tells of none.
+planning_crms as (
+
+    select split_part(deal_id, ':', 1) as crm
+    from {{ ref('fct_deal_next_step') }}
+    group by split_part(deal_id, ':', 1)
+
+),
+
 counted as (
 
     select
@@ -53,8 +62,9 @@ select
     counted.currency_code,
     {%- for amount in amounts %}
     counted.{{ amount }},
-    cast(round(counted.{{ amount }} * counted.probability, 2) as decimal(18, 2)) as weighted_{{ amount }},
+    cast(round(cast(counted.{{ amount }} as decimal(26, 2)) * counted.probability, 2) as decimal(18, 2)) as weighted_{{ amount }},
     {%- endfor %}
+    planning_crms.crm is not null as tells_next_steps,
     cast(counted.account_id is not null as integer)
     + cast(counted.amount is not null as integer)
     + cast(counted.expected_close_on is not null as integer) as fields_filled,
@@ -74,3 +84,5 @@ inner join organisations
             or organisations.valid_from < counted.open_until
             or (counted.open_until is null and organisations.valid_from <= counted.last_day)
         )
+left join planning_crms
+    on split_part(counted.deal_id, ':', 1) = planning_crms.crm

@@ -26,6 +26,7 @@ def test_the_contract_lists_the_published_tables() -> None:
         "deal",
         "deal_event",
         "deal_open_interval",
+        "deal_next_step",
         "customer_purchase",
         "lead",
         "activity",
