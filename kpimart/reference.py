@@ -528,8 +528,14 @@ def objects_page() -> str:
 def _object_section(each: CanonicalObject) -> str:
     key = "" if each.key == ("id",) else f"Without an `id`, a record is identified by {_listed(each.key)}. "
     version = f"`{each.version}` orders the versions of a record.\n\n" if each.version in each.by_name else "\n\n"
-    rows = [(f"`{column.name}`", _kind(column), "required" if column.required else "") for column in each.columns]
+    rows = [(f"`{column.name}`", _kind(column), _need(column)) for column in each.columns]
     return f"## {each.name}\n\n{key}{version}".rstrip() + f"\n\n{_table(('column', 'holds', ''), rows)}"
+
+
+def _need(column: CanonicalColumn) -> str:
+    if not column.required:
+        return ""
+    return f"required; where `{column.unless}` is mapped too, it may be empty" if column.unless else "required"
 
 
 def _kind(column: CanonicalColumn) -> str:

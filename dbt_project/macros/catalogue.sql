@@ -23,62 +23,58 @@
     The catalogue's formulas over a relation of measures: a row for every KPI and row of it, with the columns in
     `described`, at the grains that the KPI is published at. A figure is complete when nothing can change it by time
     passing: its period is over, and so are the days that a measure of it takes to mature.
+
+    Each row makes a list of all figures, which is unfolded then: a third of the time of a row for each KPI and a choice.
 -#}
 {% macro figures_of_catalogue(relation, described) -%}
-    {%- set kpis = catalogue() -%}
+    {%- set base_currency = company().base_currency -%}
     select
-        kpis.kpi_code,
+        unfolded.figure.kpi_code,
         {%- for column in described %}
-        {{ relation }}.{{ column }},
+        unfolded.{{ column }},
         {%- endfor %}
-        {{ relation }}.is_complete
-        and {{ start_of_day(relation ~ '.period_end + 1 + kpis.maturity_days') }} <= {{ relation }}.as_of as is_complete,
-        kpis.unit,
-        {{ of_each_kpi(kpis, 'numerator') }} as numerator,
-        {{ of_each_kpi(kpis, 'denominator') }} as denominator,
-        {{ of_each_kpi(kpis, 'value') }} as value,
-        {{ of_each_kpi(kpis, 'sample_size') }} as sample_size
-    from {{ relation }}
-    inner join (
-        {%- if kpis %}
-        values
-        {%- for kpi in kpis %}
-        {%- set maturity_days = measures_in(kpi.formula) | map(attribute='maturity_days', default=0) | max %}
-        {%- set unit = kpi.unit | replace('currency', company().base_currency) %}
-        {%- for grain in grains()[grains().index(kpi.finest_grain):] %}
-        ('{{ kpi.kpi_code }}', '{{ unit }}', {{ maturity_days }}, '{{ grain }}'){{ ',' if not loop.last }}
-        {%- endfor %}{{ ',' if not loop.last }}
-        {%- endfor %}
-        {%- else %}
-        -- the catalogue is not there yet
-        select null, null, 0, null where false
-        {%- endif %}
-    ) as kpis (kpi_code, unit, maturity_days, period_grain)
-        on {{ relation }}.period_grain = kpis.period_grain
+        unfolded.is_complete
+        and {{ start_of_day('unfolded.period_end + 1 + unfolded.figure.maturity_days') }} <= unfolded.as_of as is_complete,
+        unfolded.figure.unit,
+        unfolded.figure.numerator,
+        unfolded.figure.denominator,
+        unfolded.figure.value,
+        unfolded.figure.sample_size
+    from (
+        select
+            *,
+            unnest([
+                {%- for kpi in catalogue() %}
+                {{ figure_of(kpi, base_currency) }}{{ ',' if not loop.last }}
+                {%- else %}
+                -- the catalogue is not there yet
+                {{ figure_of({'kpi_code': '', 'formula': '0', 'unit': '', 'finest_grain': 'day'}, base_currency) }}
+                {%- endfor %}
+            ]) as figure
+        from {{ relation }}
+    ) as unfolded
+    where unfolded.figure.is_published and unfolded.figure.kpi_code <> ''
 {%- endmacro %}
 
-{#- A part of each KPI's figure, as an expression over its measures. -#}
-{% macro of_each_kpi(kpis, part) -%}
-    {%- set type = 'decimal(28, 8)' if part == 'value' else 'decimal(38, 6)' -%}
-    cast(case kpis.kpi_code
-        {%- for kpi in kpis %}
-        {%- set numerator, denominator = split_quotient(kpi.formula) %}
-        when '{{ kpi.kpi_code }}' then cast(
-            {%- if part == 'sample_size' -%}
-                {{ sample_of(numerator, denominator) }}
-            {%- elif part == 'value' and denominator -%}
+{#- What a KPI is in a row of measures. -#}
+{% macro figure_of(kpi, base_currency) -%}
+    {%- set numerator, denominator = split_quotient(kpi.formula) -%}
+    {%- set maturity_days = measures_in(kpi.formula) | map(attribute='maturity_days', default=0) | max -%}
+    {
+        'kpi_code': '{{ kpi.kpi_code }}',
+        'unit': '{{ kpi.unit | replace('currency', base_currency) }}',
+        'maturity_days': {{ maturity_days or 0 }},
+        'is_published': period_grain in {{ sql_list(grains()[grains().index(kpi.finest_grain):]) }},
+        'numerator': cast({{ numerator if denominator else 'null' }} as decimal(38, 6)),
+        'denominator': cast({{ denominator or 'null' }} as decimal(38, 6)),
+        'value': cast(
+            {%- if denominator -%}
                 case when {{ denominator }} > 0 then round(({{ numerator }}) / ({{ denominator }}), 8) end
-            {%- elif part == 'value' -%}
-                {{ numerator }}
-            {%- elif denominator -%}
-                {{ numerator if part == 'numerator' else denominator }}
             {%- else -%}
-                null
-            {%- endif %} as {{ type }})
-        {%- else %}
-        when null then null
-        {%- endfor %}
-    end as {{ type }})
+                {{ numerator }}
+            {%- endif %} as decimal(28, 8)),
+        'sample_size': cast({{ sample_of(numerator, denominator) or 0 }} as decimal(38, 6))
+    }
 {%- endmacro %}
 
 {#-

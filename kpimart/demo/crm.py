@@ -132,7 +132,21 @@ class CloseDateChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """A next step with a deal that somebody put on their list, to be taken off when its time has come."""
+
+    id: str
+    manager: Manager
+    deal: Deal
+    account: Account | None
+    due_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Activity:
+    """What somebody did; `plan` is what had been on their list for it."""
+
     id: str
     kind: str
     manager: Manager
@@ -141,6 +155,7 @@ class Activity:
     account: Account | None
     occurred_at: datetime
     updated_at: datetime
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +189,7 @@ class Crm:
     amount_changes: list[AmountChange] = field(default_factory=list)
     close_date_changes: list[CloseDateChange] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)
+    plans: dict[str, Plan] = field(default_factory=dict)
     targets: dict[TargetKey, Target] = field(default_factory=dict)
 
     def members(self, department: Department) -> list[Manager]:
@@ -310,10 +326,16 @@ class Crm:
         now: datetime,
         deal: Deal | None = None,
         lead: Lead | None = None,
+        plan: Plan | None = None,
     ) -> None:
         account = deal.account if deal else None
         number = f"T-{len(self.activities) + 1:06}"
-        self.activities.append(Activity(number, kind, manager, deal, lead, account, occurred_at, now))
+        self.activities.append(Activity(number, kind, manager, deal, lead, account, occurred_at, now, plan))
+
+    def plan(self, number: str, deal: Deal, *, due_at: datetime, now: datetime) -> Plan:
+        """Put a step on the list of the deal's manager."""
+        self.plans[number] = Plan(number, deal.manager, deal, deal.account, due_at, now)
+        return self.plans[number]
 
     def set_target(self, key: TargetKey, value: int, *, now: datetime) -> None:
         self.targets[key] = Target(value, now)

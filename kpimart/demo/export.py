@@ -5,6 +5,7 @@ Every row has every column. Moments are in UTC with their offset, days are the c
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import orjson
 
 from kpimart.demo.clock import years_before
 from kpimart.demo.company import Company
-from kpimart.demo.crm import Account, Activity, Assignment, Crm, Deal, Lead, Manager, OwnerChange, StageChange
+from kpimart.demo.crm import Account, Activity, Assignment, Crm, Deal, Lead, Manager, OwnerChange, Plan, StageChange
 from kpimart.demo.world import DEPARTMENTS
 
 SEED = 2
@@ -130,8 +131,26 @@ def _activity(activity: Activity) -> Row:
         "deal": activity.deal and activity.deal.id,
         "lead": activity.lead and activity.lead.id,
         "account": activity.account and activity.account.id,
+        "created_at": activity.plan.created_at if activity.plan else activity.updated_at,
+        "due_at": activity.plan and activity.plan.due_at,
         "occurred_at": activity.occurred_at,
         "updated_at": activity.updated_at,
+    }
+
+
+def _plan(plan: Plan) -> Row:
+    """A step on a list is a task; when it is taken, it leaves the list, and what was done is an activity of its own."""
+    return {
+        "id": plan.id,
+        "type": "task",
+        "manager": plan.manager.id,
+        "deal": plan.deal.id,
+        "lead": None,
+        "account": plan.account and plan.account.id,
+        "created_at": plan.created_at,
+        "due_at": plan.due_at,
+        "occurred_at": None,
+        "updated_at": plan.created_at,
     }
 
 
@@ -161,6 +180,6 @@ ROWS: dict[str, Callable[[Crm], Iterator[Row]]] = {
     "deals": lambda crm: map(_deal, crm.deals),
     "stage_changes": lambda crm: map(_stage_change, crm.stage_changes),
     "owner_changes": lambda crm: map(_owner_change, crm.owner_changes),
-    "activities": lambda crm: map(_activity, crm.activities),
+    "activities": lambda crm: chain(map(_activity, crm.activities), map(_plan, crm.plans.values())),
     "targets": _targets,
 }

@@ -1,12 +1,14 @@
 """The life of a deal: it advances, skips, falls back, slips, is won or lost, and is sometimes opened again."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from itertools import count
+from zlib import crc32
 
 from kpimart.demo.accounts import Accounts
 from kpimart.demo.agenda import Agenda, Chance
 from kpimart.demo.clock import DAY, month_end, quarter_end, working_day_from, working_day_until
-from kpimart.demo.crm import Account, Crm, Deal, Lead, Manager
+from kpimart.demo.crm import Account, Crm, Deal, Lead, Manager, Plan
 from kpimart.demo.staff import Staff
 from kpimart.demo.world import (
     ACTIVITIES,
@@ -29,6 +31,8 @@ OFFER_PROBABILITY = 0.5
 DISCOUNTED = 0.3
 DISCOUNTS = (0.03, 0.05, 0.075, 0.1, 0.125)
 DUPLICATED = 0.006
+
+PLANNED = 0.6
 
 FALLS_BACK = 0.05
 SKIPS = 0.07
@@ -58,6 +62,7 @@ class Selling:
     ) -> None:
         self._crm = crm
         self._agenda = agenda
+        self._plan_numbers = count(1)
         self._chance = chance
         self._staff = staff
         self._accounts = accounts
@@ -173,7 +178,7 @@ class Selling:
         team = deal.manager.department
         for _ in range(self._chance.number(deal.stage.touches)):
             touches = self._chance.moment_after(self._agenda, team, days * self._chance.random())
-            self._agenda.at(touches, self._touch, deal)
+            self._agenda.at(touches, self._touch, deal, self._planned(deal, touches))
         self._agenda.at(self._chance.moment_after(self._agenda, team, ends), self._step, deal)
 
     def _bunched(self, days: float) -> float:
@@ -187,10 +192,19 @@ class Selling:
             day = working_day_until(last_end - self._chance.randrange(4) * DAY)
         return max((day - today).days, 0) + days % 1
 
-    def _touch(self, deal: Deal) -> None:
+    def _planned(self, deal: Deal, due_at: datetime) -> Plan | None:
+        """What is written down of a step that is to come, if it is; decided by its number, which takes no chance."""
+        number = f"N-{next(self._plan_numbers):06}"
+        if crc32(number.encode()) % 1000 >= PLANNED * 1000:
+            return None
+        return self._crm.plan(number, deal, due_at=due_at, now=self._agenda.now)
+
+    def _touch(self, deal: Deal, plan: Plan | None) -> None:
+        if plan:
+            del self._crm.plans[plan.id]
         if deal.is_open:
-            kind = self._chance.one_of(ACTIVITIES)
-            self._crm.log(kind, deal.manager, occurred_at=self._agenda.now, now=self._agenda.now, deal=deal)
+            kind, now = self._chance.one_of(ACTIVITIES), self._agenda.now
+            self._crm.log(kind, deal.manager, occurred_at=now, now=now, deal=deal, plan=plan)
 
     def _step(self, deal: Deal) -> None:
         """The stay in a stage is over: back, on, past one, or out."""

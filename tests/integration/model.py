@@ -86,6 +86,8 @@ KPIS = {
     "new_customer_amount": _money("first_purchase_amount", "first_purchases", finest_grain="day"),
     "leads_converted": Kpi("leads_converted", "leads_converted"),
     "first_response_hours": Kpi("response_hours", "leads_answered", "leads_answered"),
+    "next_step_share": Kpi("deals_with_next_step", "deals_that_may_have_one", "deals_that_may_have_one"),
+    "activities": Kpi("activities", "activities", finest_grain="day"),
     "calls": Kpi("calls", "calls", finest_grain="day"),
     "meetings": Kpi("meetings", "meetings", finest_grain="day"),
     "emails": Kpi("emails", "emails", finest_grain="day"),
@@ -100,7 +102,7 @@ AMOUNTS = {
     "open_amount": "open_deals",
     "weighted_open_amount": "open_deals",
 }
-"""Sum of money → the count of what it is over. None of them known is not known; over nothing it is 0."""
+"""Sum of money → the count of what it is over: 0 over nothing, and not known where something is and none of it known."""
 OUTCOMES = {"won": "won", "lost": "lost", "created": "created", "slipped": "slipped", "reopened": "reopened"}
 ACTIVITIES = {"call": "calls", "meeting": "meetings", "email": "emails"}
 
@@ -258,6 +260,9 @@ class _Model:
         self._last_day = company.decisions.day(as_of - timedelta(microseconds=1))
         self._last_tree = company.tree_of(self._last_day)
         self._lives = [life for life in (Life(deal, company.decisions) for deal in company.deals) if life.is_there]
+        self._next_steps = defaultdict(list)
+        for step in company.next_steps:
+            self._next_steps[step.deal].append(step)
         self._shares = {deal.deal_id: Shares(deal.splits) for deal in company.deals if deal.splits}
         days = [first_day + number * ONE_DAY for number in range((self._last_day - first_day).days + 1)]
         self._periods = {grain: sorted({period_of(grain, day) for day in days}) for grain in GRAINS}
@@ -365,7 +370,7 @@ class _Model:
         for name in counted:
             sums[name] += sign * share
             sums[f"{name}, amount"] += sign * (amount or 0)
-            sums[f"{name}, known"] += amount is not None
+            sums[f"{name}, known"] += sign * share * (amount is not None)
             sums[f"{name}, worthless"] += sign * share * (not amount)
 
     def _booked(self, fact: Fact, day: date) -> Mapping[str, int | None]:
@@ -413,9 +418,13 @@ class _Model:
                 break
             standing = life.standing(moment)
             if standing:
-                self._credit_standing(life, standing, day, periods)
+                steps = self._next_steps.get(life.deal_id, ())
+                has_next_step = any(step.planned_from < moment <= step.planned_until for step in steps)
+                self._credit_standing(life, standing, day, periods, has_next_step)
 
-    def _credit_standing(self, life: Life, standing: Standing, day: date, periods: list[Period]) -> None:
+    def _credit_standing(
+        self, life: Life, standing: Standing, day: date, periods: list[Period], has_next_step: bool
+    ) -> None:
         version = standing.version
         amounts = self._amounts(version.amount, version.currency, life.booked_on)
         stage = self._decisions.stages.get((life.last_version.pipeline, standing.stage or ""))
@@ -442,6 +451,9 @@ class _Model:
                     sums["weighted, known"] += weighted_amount is not None
                     sums["filled_fields"] += credit.share * sum(each is not None for each in filled)
                     sums["stale_open_deals"] += credit.share * is_stale
+                    sums["deals_with_next_step"] += credit.share * has_next_step
+                    # Where no step was ever planned, nobody tells of any.
+                    sums["deals_that_may_have_one"] += credit.share * bool(self._next_steps)
                     if is_prospect:
                         self._accounts[cut, period, credit.seat]["potential_customers"].add(version.account)  # type: ignore[arg-type]
 
@@ -647,14 +659,19 @@ class _Model:
         return Figure(
             end=period.end,
             is_complete=self._decisions.moment(period.end + ONE_DAY + kpi.maturity) <= self._as_of,
-            numerator=over if kpi.under else None,
-            denominator=under,
+            numerator=_stored(over) if kpi.under else None,
+            denominator=_stored(under),
             value=value,
             sample_size=sample or Decimal(0),
         )
 
 
 Measures = Mapping[str, Decimal | None]
+
+
+def _stored(value: Decimal | None) -> Decimal | None:
+    """Numerators and denominators are published with six decimals."""
+    return None if value is None else value.quantize(Decimal("1e-6"), ROUND_HALF_UP)
 
 
 def _evaluated(formula: str, measures: Measures) -> Decimal | None:
@@ -675,6 +692,7 @@ COUNTS = (
     *("won_deals", "lost_deals", "created_deals", "slipped_deals", "reopened_deals"),
     *("first_purchases", "repeat_purchases", "won_within_90d", "deals_with_cycle", "cycle_days"),
     *("open_deals", "open_deals_of_known_value", "filled_fields", "stale_open_deals"),
+    *("deals_with_next_step", "deals_that_may_have_one"),
     *("leads", "leads_converted", "leads_answered", "response_hours", "activities", *ACTIVITIES.values()),
 )
 CUSTOMERS = ("active_customers", "repeat_customers", "regular_customers", "potential_customers", "lost_customers")
@@ -687,8 +705,9 @@ def _measures(
     measures |= {name: Decimal(len(accounts.get(name, ()))) for name in CUSTOMERS}
     for name, counted in AMOUNTS.items():
         what = "weighted" if name == "weighted_open_amount" else counted
-        is_known = not sums.get(counted, 0) or sums.get(f"{what}, known", 0)
-        measures[name] = Decimal(sums.get(f"{what}, amount", 0)) / 100 if is_known else None
+        cents = sums.get(f"{what}, amount", 0)
+        is_known = cents or not sums.get(counted, 0) or sums.get(f"{what}, known", 0) > 0
+        measures[name] = Decimal(cents) / 100 if is_known else None
     # A CRM that stores lost deals with an amount of 0 does not know it.
     is_any_unknown = sums.get("lost_deals, worthless", 0) != 0
     measures["lost_amount"] = None if is_any_unknown else Decimal(sums.get("lost_deals, amount", 0)) / 100

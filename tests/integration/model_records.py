@@ -146,6 +146,15 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class NextStep:
+    """An activity for a deal is planned from the moment at which it was entered, until it is due, done or deleted."""
+
+    deal: str
+    planned_from: datetime
+    planned_until: datetime
+
+
+@dataclass(frozen=True)
 class Employment:
     """A manager that the CRM lists: employed from the first day to the last, both included."""
 
@@ -165,6 +174,7 @@ class Company:
     deals: tuple[Deal, ...]
     leads: tuple[Lead, ...]
     activities: tuple[Activity, ...]
+    next_steps: tuple[NextStep, ...]
     employments: Mapping[str, Employment]
     seats: Mapping[str, list[tuple[date, str]]]
     places: Mapping[str, list[tuple[date, str | None]]]
@@ -211,6 +221,7 @@ def company_of(records: Records, decisions: Decisions) -> Company:
         deals=read.deals(),
         leads=tuple(read.leads()),
         activities=tuple(read.activities()),
+        next_steps=tuple(read.next_steps()),
         employments=read.employments(),
         seats=read.seats(),
         places=read.places(),
@@ -301,8 +312,21 @@ class _Reader:
     def activities(self) -> Iterable[Activity]:
         for row in self.latest("activities").values():
             occurred_at = moment_of(row["occurred_at"])
-            manager = named(row["manager"]) or UNASSIGNED
-            yield Activity(row["type"], manager, named(row["deal"]), named(row["lead"]), occurred_at)  # type: ignore[arg-type]
+            if occurred_at:
+                manager = named(row["manager"]) or UNASSIGNED
+                yield Activity(row["type"], manager, named(row["deal"]), named(row["lead"]), occurred_at)
+
+    def next_steps(self) -> Iterable[NextStep]:
+        """What is neither due nor done is a wish, and no step."""
+        for versions in self.versions("activities").values():
+            row = versions[-1]
+            planned_from = moment_of(row.get("created_at"))
+            planned = [at for at in (moment_of(row.get("due_at")), moment_of(row["occurred_at"])) if at]
+            deleted_at = moment_of(row["updated_at"]) if row.get("is_deleted") else None
+            if row["deal"] and planned_from and planned:
+                planned_until = min([*planned, *([deleted_at] if deleted_at else [])])
+                if planned_from < planned_until:
+                    yield NextStep(named(row["deal"]), planned_from, planned_until)
 
     def employments(self) -> dict[str, Employment]:
         return {

@@ -96,6 +96,7 @@ class _Maker:
     def __init__(self, draw: st.DrawFn, zone: ZoneInfo) -> None:
         self._draw = draw
         self._zone = zone
+        self._tells_amounts = not self._is(5)
         self._owners: list[str] = []
         self._departments: list[str] = []
         self._deals: list[str] = []
@@ -204,8 +205,10 @@ class _Maker:
         return versions
 
     def _amount(self) -> str | None:
-        cents = self._draw(st.one_of(st.none(), st.sampled_from([0, 100, 33_335]), st.integers(1, 10_000_000)))
-        return None if cents is None else f"{cents // 100}.{cents % 100:02}"
+        if not self._tells_amounts:
+            return None
+        cents = self._draw(st.one_of(st.sampled_from([0, 100, 33_335]), st.integers(1, 10_000_000)))
+        return f"{cents // 100}.{cents % 100:02}"
 
     def _day_or_none(self) -> str | None:
         day = self._one_of(None, *DAYS)
@@ -297,7 +300,9 @@ class _Maker:
             "deal": self._one_of(None, *self._deals),
             "lead": self._one_of(None, *leads),
             "account": None,
-            "occurred_at": self._moment(),
+            "created_at": self._one_of(None, self._moment()),
+            "due_at": self._one_of(None, self._moment()),
+            "occurred_at": self._one_of(None, self._moment(), self._moment()),
             "updated_at": at,
             "is_deleted": self._is(10),
         }

@@ -1,6 +1,5 @@
 """Companies, made up side by side, as the product and the model see them: one warehouse, night by night."""
 
-import contextlib
 import csv
 import json
 import shutil
@@ -12,19 +11,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from model import MAIN, Cell, Cut, Figure
 from model_records import Company as Modelled
 from model_records import Decisions, Stage, company_of, named
-from random_companies import NIGHTS, Told
+from model_runs import take_in
+from random_companies import Told
 
 from kpimart import pipeline
 from kpimart.build import Build
-from kpimart.clock import utc_now
-from kpimart.extract.landing import judge, land, pending_batches
-from kpimart.extract.packages import fetch
 from kpimart.paths import SEEDS
 from kpimart.settings import Settings, load_settings
-from kpimart.warehouse import open_database, open_warehouse
 
 BASE_CURRENCY = "USD"
 DEFINITIONS = {
@@ -56,7 +51,10 @@ COLUMNS = {
     "owner_changes": ("id", "deal", "manager", "changed_at", "updated_at"),
     "deal_splits": ("deal", "manager", "share", "valid_from", "is_overlay", "updated_at"),
     "leads": ("id", "manager", "account", "source", "created_at", "converted_at", "deal", *VERSIONED),
-    "activities": ("id", "type", "manager", "deal", "lead", "account", "occurred_at", *VERSIONED),
+    "activities": (
+        *("id", "type", "manager", "deal", "lead", "account", "created_at", "due_at", "occurred_at"),
+        *VERSIONED,
+    ),
 }
 
 
@@ -127,10 +125,7 @@ class Warehouse:
             rows[each.object_name].append({column: each.row.get(column) for column in COLUMNS[each.object_name]})
         for name, several in rows.items():
             (export / f"{name}.ndjson").write_text("".join(f"{json.dumps(row)}\n" for row in several))
-        fetch(self.settings, "files", folder=export, clock=utc_now)
-        with open_warehouse(self.settings.home) as connection:
-            land(connection, self.settings, clock=utc_now)
-            judge(connection, pending_batches(connection), "accepted", None, utc_now)
+        take_in(self.settings, export)
 
     def build(self, as_of: datetime, *, known_at: datetime | None = None) -> Night:
         """Build, and keep the tables."""
@@ -138,18 +133,3 @@ class Warehouse:
         kept = self._root / f"{build.build_id}.kept"
         shutil.copy(build.database, kept)
         return Night(build, kept)
-
-
-CELL = "period_grain, period_start, entity_level, entity_key"
-FIGURE = "period_end, is_complete, numerator, denominator, value, sample_size"
-
-
-def published(database: Path) -> dict[Cell, Figure]:
-    """What a build says of every KPI, in every cut."""
-    with open_database(database) as connection:
-        main = connection.execute(f"select kpi_code, {CELL}, {FIGURE} from kpi.kpi_value").fetchall()
-        by_cut = connection.execute(
-            f"select kpi_code, {CELL}, {FIGURE}, credit_lens, amount_basis, cut_by, cut_value from kpi.kpi_value_by_cut"
-        ).fetchall()
-    figures = {Cell(row[0], MAIN, *row[1:5]): Figure(*row[5:]) for row in main}
-    return figures | {Cell(row[0], Cut(*row[11:]), *row[1:5]): Figure(*row[5:11]) for row in by_cut}

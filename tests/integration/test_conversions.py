@@ -77,7 +77,10 @@ def test_an_incidence_is_as_worked_out_by_hand(within: int, share: Fraction | No
 def models(product: Product, first_run: Release) -> dict[str, str]:
     """Model → the SQL that made its table in the run."""
     assert first_run.is_current
-    return {path.stem: path.read_text() for path in product.home.glob("dbt/*/compiled/kpimart/models/marts/kpi/*.sql")}
+    return {
+        path.stem: path.read_text()
+        for path in product.home.glob("dbt/warehouse/compiled/kpimart/models/marts/kpi/*.sql")
+    }
 
 
 def ask(sql: str, deals: Sequence[Deal], *, stages: int, threads: int = 2) -> list[tuple[Any, ...]]:

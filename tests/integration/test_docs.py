@@ -26,6 +26,7 @@ PAGES = (
     "docs/how-to/add-a-kpi.md",
     "README.md",
     "docs/how-to/read-the-figures.md",
+    "docs/how-to/read-conversions.md",
     "docs/how-to/motivate-by-kpis.md",
     "docs/how-to/run-every-night.md",
     "docs/how-to/when-it-is-red.md",

@@ -106,8 +106,11 @@ select
     dated.created_on,
     dated.converted_at,
     worked.first_response_at,
-    cast(round((worked.seconds_at_answer - worked.seconds_at_creation) / 3600.0, 2) as decimal(10, 2))
-        as first_response_hours
+    -- hundredths, in whole numbers: among doubles a half is rounded either way
+    cast(
+        (worked.seconds_at_answer - worked.seconds_at_creation + 18
+        - (worked.seconds_at_answer - worked.seconds_at_creation + 18) % 36) / 36 * 0.01 as decimal(10, 2)
+    ) as first_response_hours
 from dated
 left join assignments
     on

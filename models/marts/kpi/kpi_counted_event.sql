@@ -16,6 +16,23 @@ ledger as (
 
 ),
 
+-- The days on which deals are, and were, expected to close: some lie years beyond those of dim_day.
+days as (
+
+    select expected_close_on as day
+    from ledger
+    where event_type = 'close_date_moved' and expected_close_on is not null
+
+    union
+
+    select expected_close_on_before as day
+    from ledger
+    where event_type = 'close_date_moved' and expected_close_on_before is not null
+
+),
+
+{{ calendar_of_days() }},
+
 purchases as (
 
     select * from {{ ref('fct_customer_purchase') }}
@@ -74,9 +91,7 @@ select
     cast(won.won_on - creations.created_on as integer) as days_to_win,
     -- a reversal has the cycle of what it reverses
     cast(ledger.credited_on - creations.created_on as integer) as cycle_days,
-    ledger.event_type = 'close_date_moved'
-    and date_trunc('month', ledger.expected_close_on) > date_trunc('month', ledger.expected_close_on_before)
-        as has_slipped
+    ledger.event_type = 'close_date_moved' and closes.month_start > closed_before.month_start as has_slipped
 from ledger
 inner join organisations
     on ledger.credited_on >= organisations.valid_from and ledger.credited_on < organisations.valid_to
@@ -86,3 +101,7 @@ left join creations
     on ledger.deal_id = creations.deal_id
 left join won
     on ledger.deal_id = won.deal_id
+left join calendar as closes
+    on ledger.expected_close_on = closes.day
+left join calendar as closed_before
+    on ledger.expected_close_on_before = closed_before.day

@@ -301,8 +301,8 @@ wins as (
 
 ),
 
--- A deal that was won, reopened and won again within the period is one win.
-cycles as (
+-- What was taken back, by a reopening or because it was known wrongly, is no cycle.
+standing_cycles as (
 
     select
         wins.cut_id,
@@ -310,7 +310,8 @@ cycles as (
         period_days.period_start,
         entities.entity_id,
         wins.deal_id,
-        max(wins.cycle_days) as cycle_days
+        wins.cycle_days,
+        sum(wins.sign) as win_count
     from wins
     inner join period_days
         on
@@ -321,8 +322,29 @@ cycles as (
             wins.organisation_id = entities.organisation_id
             and wins.manager_id = entities.manager_id
             and wins.department_id = entities.department_id
-    group by wins.cut_id, period_days.period_grain, period_days.period_start, entities.entity_id, wins.deal_id
-    having sum(wins.sign) > 0
+    group by
+        wins.cut_id,
+        period_days.period_grain,
+        period_days.period_start,
+        entities.entity_id,
+        wins.deal_id,
+        wins.cycle_days
+
+),
+
+-- A deal that was won, reopened and won again within the period is one win.
+cycles as (
+
+    select
+        cut_id,
+        period_grain,
+        period_start,
+        entity_id,
+        deal_id,
+        max(cycle_days) filter (where win_count > 0) as cycle_days
+    from standing_cycles
+    group by cut_id, period_grain, period_start, entity_id, deal_id
+    having sum(win_count) > 0
 
 ),
 

@@ -14,7 +14,7 @@ measures as (
         measured.period_start,
         measured.is_employed,
         {%- for measure in measures() %}
-        {% if is_count(measure) -%}
+        {% if is_count(measure) and measure.sql != 'first_response_hours' -%}
             cast(measured.{{ measure.name }} as bigint) as {{ measure.name }},
         {%- else -%}
             measured.{{ measure.name }},

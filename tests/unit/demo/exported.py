@@ -49,6 +49,11 @@ class Export:
         return self._by_deal("owner_changes")
 
     @cached_property
+    def done(self) -> list[Row]:
+        """The activities that took place."""
+        return [activity for activity in self["activities"] if activity["occurred_at"]]
+
+    @cached_property
     def won(self) -> list[Row]:
         return [deal for deal in self["deals"] if deal["closed_at"] and not deal["loss_reason"]]
 

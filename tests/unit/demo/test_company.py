@@ -38,9 +38,11 @@ def test_going_back_changes_nothing(tmp_path: Path) -> None:
 def test_a_night_only_adds_to_the_histories(tmp_path: Path) -> None:
     before = export_after(tmp_path / "before", date(2024, 9, 30))
     after = export_after(tmp_path / "after", date(2024, 10, 1))
-    for name in ("stage_changes", "owner_changes", "activities"):
+    for name in ("stage_changes", "owner_changes"):
         assert after[name][: len(before[name])] == before[name], name
         assert len(after[name]) > len(before[name]), name
+    assert after.done[: len(before.done)] == before.done
+    assert len(after.done) > len(before.done)
 
 
 def test_a_night_marks_every_deal_that_it_changes(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_no_open_deal_is_left_with_somebody_who_has_gone(demo: Export) -> None:
 
 def test_only_the_employed_are_active(demo: Export) -> None:
     managers = demo.by_id("managers")
-    for activity in demo["activities"]:
+    for activity in demo.done:
         assert employed(managers[activity["manager"]], berlin_day(activity["occurred_at"])), activity
 
 

@@ -127,9 +127,19 @@ def test_leads_come_from_every_source_and_some_become_deals(demo: Export) -> Non
 
 
 def test_activities_are_of_every_kind(demo: Export) -> None:
-    kinds = Counter(activity["type"] for activity in demo["activities"])
+    kinds = Counter(activity["type"] for activity in demo.done)
     assert kinds.keys() == {"call", "email", "meeting", "task"}
     assert min(kinds.values()) >= 1000
+
+
+def test_the_next_step_is_planned_with_many_open_deals_and_not_with_all(demo: Export) -> None:
+    """What was planned and has not been done is due later, or the deal has closed before."""
+    planned = [activity for activity in demo["activities"] if not activity["occurred_at"]]
+    end = max(activity["occurred_at"] for activity in demo.done)
+    assert all(activity["created_at"] < end < activity["due_at"] for activity in planned)
+    open_deals = {deal["id"] for deal in demo.open}
+    share = len(open_deals & {activity["deal"] for activity in planned}) / len(open_deals)
+    assert 0.2 < share < 0.8
 
 
 def test_leads_are_answered_soon_late_before_they_were_entered_or_never(demo: Export) -> None:

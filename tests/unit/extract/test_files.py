@@ -259,6 +259,17 @@ def test_a_choice_and_a_composed_id_are_checked_too(crm: Any) -> None:
     assert call["reason"] == "what: expected one of call, meeting, email, task, found 'lunch'"
 
 
+@pytest.mark.parametrize(("mapped", "read"), [({}, ["1"]), ({"due_at": "due"}, ["1", "2"])])
+def test_what_is_only_planned_has_not_taken_place(crm: Any, mapped: dict[str, str], read: list[str]) -> None:
+    """Where the export tells plans, an activity need not have happened; elsewhere its time is missing."""
+    crm.write(GOOD)
+    crm.map("activities", "calls.csv", {"id": "id", "type": "what", "occurred_at": "at", **mapped})
+    crm.write("1,call,2026-01-05,2026-01-04", "2,call,,2026-01-09", file="calls.csv", header="id,what,at,due")
+    rows, refused, _ = crm.read()
+    assert [row["id"] for row in rows["activities"]] == read
+    assert [call["reason"] for call in refused] == ["at: expected a value, found nothing"] * (2 - len(read))
+
+
 def test_a_part_of_an_id_that_nobody_needs_may_be_empty_or_missing(crm: Any) -> None:
     crm.write(GOOD)
     crm.map("deal_splits", "shares.csv", {"deal": "deal", "manager": "who", "share": "part", "valid_from": "since"})

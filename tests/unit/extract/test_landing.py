@@ -425,20 +425,21 @@ def test_however_versions_are_ordered_and_split_into_packages_the_histories_are_
 def packages_of_anything(draw: st.DrawFn) -> list[tuple[list[Record], ObjectRead, list[Any]]]:
     """Packages that may be whole or news, tell that records vanished, or list ids; no version is there twice in one."""
     version = st.tuples(st.sampled_from("123"), st.sampled_from([None, *MOMENTS]), st.sampled_from("xy"), st.booleans())
-    versions = st.lists(version, max_size=4, unique_by=lambda version: version[:2])
+    versions = st.lists(version, min_size=1, max_size=4, unique_by=lambda version: version[:2])
+    cursor = draw(st.sampled_from([None, "{}"]))
+    tells_absence = st.booleans() if draw(st.booleans()) else st.just(False)
     packages = []
     for _ in range(draw(st.integers(2, 4))):
         records = [Record(*each[:2], each[3], json.dumps({"content": each[2]})) for each in draw(versions)]
-        is_full = draw(st.booleans())
-        cursor = draw(st.sampled_from([None, "{}"]))
-        ids = draw(st.none() | st.sets(st.sampled_from("123")))
+        is_full = draw(tells_absence)
+        ids = draw(st.sets(st.sampled_from("123"))) if draw(tells_absence) else None
         listed = [] if ids is None else [(None, 2, None), *((None, 2, each) for each in sorted(ids))]
         read = ObjectRead("deals", "full" if is_full else "delta", len(records), 0, is_full, cursor)
         packages.append((records, read, listed))
     return packages
 
 
-@settings(max_examples=15)
+@settings(max_examples=20)
 @given(packages=packages_of_anything())
 def test_packages_that_land_together_are_stored_as_those_that_land_one_by_one(
     tmp_path_factory: pytest.TempPathFactory, packages: list[tuple[list[Record], ObjectRead, list[Any]]]
