@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ from kpimart.catalogue import problems_of, read_catalogue
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, WarehouseBusy
 from kpimart.figures import profile_kpis
+from kpimart.holidays import holiday_years
 from kpimart.measures import read_measures
 from kpimart.paths import DBT_PROJECT, EXPECTATIONS, SEEDS
 from kpimart.publish.contract import BUILT
@@ -50,6 +51,8 @@ def _checks(settings: Settings, files: Path | None) -> Iterator[tuple[str, Calla
     yield "seeds", lambda: _seeds(settings.seeds)
     yield "profile", lambda: f"{settings.profile}: {', '.join(profile_kpis(settings.profile, settings.seeds))}"
     yield "catalogue", lambda: _catalogue(settings)
+    if settings.holidays:
+        yield "holidays", lambda: _holidays(settings)
     yield "project", _project
     yield "home", lambda: _home(settings.home)
     yield "warehouse", lambda: _warehouse(settings.home)
@@ -92,6 +95,17 @@ def _catalogue(settings: Settings) -> list[Check] | str:
         return [Check("catalogue", "failed", str(problem)) for problem in found]
     kpis, measures = len(read_catalogue(settings.seeds)), len(read_measures())
     return f"{kpis} KPIs of {measures} measures, their profiles, assignments and targets are sound"
+
+
+def _holidays(settings: Settings) -> Check | str:
+    years = holiday_years(settings)
+    found = f"{settings.holidays}: {min(years)} to {max(years)}"
+    as_of = settings.moment(settings.as_of) if settings.as_of else utc_now()
+    year = (as_of - timedelta(microseconds=1)).astimezone(settings.zone).year
+    if year not in years:
+        advice = "they count as working days; add them to holiday.csv"
+        return Check("holidays", "warning", f"{found}, without the holidays of {year}: {advice}")
+    return found
 
 
 def _project() -> Check | str:

@@ -86,7 +86,7 @@ def run(
 ) -> Run:
     """Extract, build, validate and publish; raises what the steps raise."""
     steps: dict[str, float] = {}
-    _require_sound_catalogue(settings, known_at)
+    _require_sound_seeds(settings, known_at)
     with writer_lock(settings.home), Judge() as judge:
         with _timed(steps, "extract"):
             landed = _fetch_and_land(settings, source=source, files=files, clock=clock, tell=tell)
@@ -135,9 +135,10 @@ def build(
 
     as_of: only what occurred before it counts (default: the configured one, else now). known_at: only what was accepted
     by then is read (default: now). A build of an earlier moment than the last is made in a file of its own.
-    Raises BuildFailed, and SettingsError for moments that nothing is known of and for a KPI catalogue with errors.
+    Raises BuildFailed, and SettingsError for moments that nothing is known of, for a KPI catalogue with errors, and for
+    holidays that no seed has.
     """
-    _require_sound_catalogue(settings, known_at)
+    _require_sound_seeds(settings, known_at)
     with writer_lock(settings.home):
         return _build(settings, as_of=as_of, known_at=known_at, clock=clock, tell=tell)
 
@@ -179,12 +180,14 @@ def rollback(settings: Settings, release_id: str | None = None) -> "Release":
         return serve(settings.home, release_id)
 
 
-def _require_sound_catalogue(settings: Settings, known_at: datetime | None) -> None:
-    """Before anything is started; a past moment has the catalogue that it had."""
+def _require_sound_seeds(settings: Settings, known_at: datetime | None) -> None:
+    """Before anything is started; a past moment has the catalogue and the holidays that it had."""
     from kpimart.catalogue import require_sound
+    from kpimart.holidays import holiday_years
 
     if known_at is None:
         require_sound(settings)
+        holiday_years(settings)
 
 
 def _fetch_and_land(

@@ -94,7 +94,7 @@ def simulate(
     weights, steps = _weights(profile, seeds), _rows("bonus_coefficient.csv", seeds)
     with open_database(database) as connection:
         _require_scorecards(connection)
-        chosen = find_period(connection, re.sub(r"(?<=\d{4})(?=[QW]\d)", "-", period))
+        chosen = find_period(connection, period)
         if chosen.grain not in PERIODS_A_YEAR:
             raise SettingsError(f"--period {period}: scorecards are of {', '.join(PERIODS_A_YEAR)}; give one of these")
         year_before = _start_a_year_before(connection, chosen) if like_last_year else None

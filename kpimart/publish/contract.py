@@ -6,7 +6,7 @@ column breaks readers: it is a new major `CONTRACT_VERSION` and is announced in 
 
 from dataclasses import dataclass
 
-CONTRACT_VERSION = "1.0"
+CONTRACT_VERSION = "1.1"
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 ENTITY_LEVELS = ("company", "department", "manager", "manager_in_department")
@@ -64,7 +64,7 @@ KPI_VALUE = Table(
     key=("kpi_code", "period_grain", "period_start", "entity_level", "entity_key"),
     columns=(
         Column("kpi_code", VARCHAR, "The KPI, as in kpi_catalogue."),
-        Column("period_grain", VARCHAR, "day, week (ISO, from Monday), month, quarter or year."),
+        Column("period_grain", VARCHAR, "day, week, month, quarter or year, of the company's calendar."),
         Column("period_start", DATE, "First day of the period."),
         Column("period_end", DATE, "Last day of the period, inclusive."),
         Column("is_complete", BOOLEAN, "Nothing can change it by time passing; a cohort matures after its period."),

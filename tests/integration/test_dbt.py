@@ -255,6 +255,13 @@ def funnel_of(*stages: str) -> Rows:
     return {"funnel_stage": values(FUNNEL, *of("company", *stages))}
 
 
+# Settings name no calendar here: '' stands for the one that they would name.
+HOLIDAYS = {
+    "dim_day": values("day, is_covered", "date '2025-12-31', false", "date '2026-01-01', true"),
+    "holiday": values("calendar, day", "'', date '2026-12-25'", "'other', date '2025-12-25'"),
+}
+
+
 # Test → rows in which all is well, and the same with a fault, by what the fault is.
 FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
     "one_build_is_being_made": (ORGANISATION, {"no build": {}}),
@@ -602,6 +609,15 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
     "unique_key_fct_customer_purchase_deal_id": (
         {"fct_customer_purchase": values("deal_id", "'d'", "'e'")},
         {"the same twice": {"fct_customer_purchase": values("deal_id", "'d'", "'d'")}},
+    ),
+    "every_year_has_its_holidays": (
+        # what lies before the first figures and after the last is of no account; one calendar is not another
+        HOLIDAYS,
+        {
+            "a year without": changed(
+                HOLIDAYS, holiday=values("calendar, day", "'', date '2025-12-25'", "'other', date '2026-12-25'")
+            )
+        },
     ),
     "a_stay_is_of_a_manager_in_a_department": (
         {"manager_department": values(A_STAY, "'files:ann', 'files:east', null, date '2026-03-01'")},
