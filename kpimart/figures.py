@@ -89,7 +89,7 @@ def profile_kpis(profile: str, seeds: Path | None) -> tuple[str, ...]:
 def read_figures(database: Path, *, level: str, period: str, kpi_codes: Sequence[str], language: str = "en") -> Figures:
     """The figures of all entities of a level in a period.
 
-    period: a grain, for its last complete period, or the name of one, as 2017, 2017-Q2, 2017-04, 2017-W14 or 2017-04-01.
+    period: a grain, for its last complete period, or the name of one: 2017, 2017-Q2, 2017-04, 2017-W14 or 2017-04-01.
     A company whose year is a fiscal one means its own year and quarters by them, whether or not FY stands before.
     Raises SettingsError for a period or a KPI that the release does not have.
     """

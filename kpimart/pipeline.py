@@ -7,7 +7,7 @@ process writes at a time; `run` holds that place from its first step to its last
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -359,10 +359,8 @@ def _place_of(
 
 def _live(settings: Settings) -> Transformation:
     folder = settings.home / "dbt"
-    project = DBT_PROJECT
-    if settings.seeds:
-        project = folder / "project"
-        _write_project(project, seed_texts(settings.seeds))
+    project = folder / "project"
+    _write_project(project, settings, seed_texts(settings.seeds))
     return Transformation(settings.home / WAREHOUSE_FILE, folder, settings.sources, project=project)
 
 
@@ -406,22 +404,35 @@ def _prepare_scratch(settings: Settings, made: Build) -> Transformation:
             """
         ).fetchall()
     project = made.database.with_suffix(".project")
-    _write_project(project, {name: json.loads(payload)["content"] for name, payload in seeds})
+    _write_project(project, settings, {name: json.loads(payload)["content"] for name, payload in seeds})
     return Transformation(made.database, settings.home / "dbt", settings.sources, raw_database=live, project=project)
 
 
-def _write_project(project: Path, seeds: dict[str, str]) -> None:
-    """The dbt project as it is, over other seeds; one that was not there yet has its columns, and no rows."""
-    shutil.rmtree(project, ignore_errors=True)
-    (project / "seeds").mkdir(parents=True)
-    for path in DBT_PROJECT.iterdir():
-        if path.name in ("dbt_project.yml", "macros", "models", "tests"):
-            (project / path.name).symlink_to(path.resolve())
-    for path in SEEDS.glob("*.yml"):
-        (project / "seeds" / path.name).symlink_to(path.resolve())
-    columns = {path.name: path.read_text(encoding="utf-8").partition("\n")[0] for path in SEEDS.glob("*.csv")}
-    for name, content in {**columns, **seeds}.items():
-        (project / "seeds" / name).write_text(content, encoding="utf-8")
+def _write_project(project: Path, settings: Settings, seeds: Mapping[str, str]) -> None:
+    """The dbt project, without the CRMs that are not read, over these seeds.
+
+    A seed that was not there yet has its columns, and no rows. What is not there is not parsed: the staging of all CRMs
+    takes dbt longer to read than everything else.
+    """
+    with storage_errors(f"writing {project}"):
+        shutil.rmtree(project, ignore_errors=True)
+        (project / "seeds").mkdir(parents=True)
+        for name in ("dbt_project.yml", "macros", "tests"):
+            (project / name).symlink_to((DBT_PROJECT / name).resolve())
+        models = (DBT_PROJECT / "models").resolve()
+        read = {"kpimart", *settings.sources}
+        for path in models.rglob("*"):
+            layer, *folders = path.relative_to(models).parts
+            if path.is_file() and (layer != "staging" or folders[0] in read):
+                # Files one by one: dbt follows no link to a folder within the folder of models.
+                place = project / "models" / path.relative_to(models)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(path)
+        for path in SEEDS.glob("*.yml"):
+            (project / "seeds" / path.name).symlink_to(path.resolve())
+        columns = {path.name: path.read_text(encoding="utf-8").partition("\n")[0] for path in SEEDS.glob("*.csv")}
+        for name, content in {**columns, **seeds}.items():
+            (project / "seeds" / name).write_text(content, encoding="utf-8")
 
 
 def _finished_build(settings: Settings, build_id: str | None) -> Build:

@@ -5,7 +5,6 @@ plain Jinja over names of relations, and are written out here over the tables of
 """
 
 import csv
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date

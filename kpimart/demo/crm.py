@@ -133,7 +133,7 @@ class CloseDateChange:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A next step with a deal that somebody put on their list, to be taken off when its time has come."""
+    """A next step with a deal that somebody put on their list; it stays there if the deal is closed before."""
 
     id: str
     manager: Manager
@@ -331,6 +331,8 @@ class Crm:
         account = deal.account if deal else None
         number = f"T-{len(self.activities) + 1:06}"
         self.activities.append(Activity(number, kind, manager, deal, lead, account, occurred_at, now, plan))
+        if plan:
+            del self.plans[plan.id]
 
     def plan(self, number: str, deal: Deal, *, due_at: datetime, now: datetime) -> Plan:
         """Put a step on the list of the deal's manager."""

@@ -125,7 +125,7 @@ def _owner_change(change: OwnerChange) -> Row:
 
 def _activity(activity: Activity) -> Row:
     return {
-        "id": activity.id,
+        "id": (activity.plan or activity).id,
         "type": activity.kind,
         "manager": activity.manager.id,
         "deal": activity.deal and activity.deal.id,
@@ -139,7 +139,7 @@ def _activity(activity: Activity) -> Row:
 
 
 def _plan(plan: Plan) -> Row:
-    """A step on a list is a task; when it is taken, it leaves the list, and what was done is an activity of its own."""
+    """A step that is to come is a task; when it was taken, the record tells what was done."""
     return {
         "id": plan.id,
         "type": "task",

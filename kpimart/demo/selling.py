@@ -200,8 +200,6 @@ class Selling:
         return self._crm.plan(number, deal, due_at=due_at, now=self._agenda.now)
 
     def _touch(self, deal: Deal, plan: Plan | None) -> None:
-        if plan:
-            del self._crm.plans[plan.id]
         if deal.is_open:
             kind, now = self._chance.one_of(ACTIVITIES), self._agenda.now
             self._crm.log(kind, deal.manager, occurred_at=now, now=now, deal=deal, plan=plan)

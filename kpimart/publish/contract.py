@@ -109,7 +109,7 @@ KPI_VALUE_BY_CUT = Table(
         Column(
             "credit_lens",
             VARCHAR,
-            "Who is credited: at_event (the owner then), current_owner (now), split (by shares), overlay (on top of it).",
+            "Who is credited: at_event (the owner then), current_owner (now), split (by shares), overlay (on top).",
         ),
         Column(
             "amount_basis",
@@ -298,14 +298,14 @@ DEAL_NEXT_STEP = Table(
     name="deal_next_step",
     relation="kpi.kpi_next_step",
     description=(
-        "One row per stretch in which a deal has a next step planned: on the evening of a day it has one with started_on "
+        "One row per stretch in which a deal has a next step planned: on a day's evening those count with started_on "
         "on or before it, and no ended_on or a later one."
     ),
     key=("deal_id", "started_on"),
     columns=(
         Column("deal_id", VARCHAR, "The deal."),
         Column("started_on", DATE, "The first day on whose evening a next step is planned."),
-        Column("ended_on", DATE, "The first on whose evening none is; empty where one is planned still.", nullable=True),
+        Column("ended_on", DATE, "The first on whose evening none is; empty where one still is.", nullable=True),
     ),
 )
 

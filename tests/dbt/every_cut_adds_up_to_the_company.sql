@@ -32,9 +32,9 @@ parts as (
         credit_lens,
         cut_by,
         period_grain,
-        period_start,
-        {%- for measure in measures %}
-        coalesce(sum({{ measure.name }}), 0) as {{ measure.name }}{{ ',' if not loop.last }}
+        period_start
+        {%- for measure in measures %},
+        coalesce(sum({{ measure.name }}), 0) as {{ measure.name }}
         {%- endfor %}
     from measured
     where cut_id <> {{ main_cut() }} and amount_basis = 'booking' and credit_lens <> 'overlay'
@@ -49,7 +49,7 @@ select
     parts.period_start
     {%- for measure in measures %},
     coalesce(main.{{ measure.name }}, 0) - parts.{{ measure.name }} as {{ measure.name }}_missing
-    {%- endfor %}
+{%- endfor %}
 from parts
 inner join main
     on parts.period_grain = main.period_grain and parts.period_start = main.period_start

@@ -11,18 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
-from functools import cached_property
+from functools import cache, cached_property
 from statistics import median
 from typing import NamedTuple
 
 from model_deals import Fact, Life, Standing
-from model_records import Company, Split, named
+from model_records import UNASSIGNED, Company, Split
+from model_targets import ONE_DAY, SATURDAY, Plan
 
-ONE_DAY = timedelta(days=1)
 MILLION = 1_000_000
 COHORT_DAYS = 90
 WORKING_HOURS = (9, 18)
-SATURDAY = 5
 COMPLETABLE = 3
 """Account, amount, and expected close date of an open deal."""
 
@@ -37,6 +36,11 @@ class Kpi:
     finest_grain: str = "week"
     is_money: bool = False
     maturity: timedelta = timedelta(0)
+
+    @cached_property
+    def grains(self) -> tuple[str, ...]:
+        """Those that it is published at."""
+        return GRAINS[GRAINS.index(self.finest_grain) :]
 
 
 def _money(over: str, sample: str, under: str | None = None, finest_grain: str = "week") -> Kpi:
@@ -86,6 +90,8 @@ KPIS = {
     "new_customer_amount": _money("first_purchase_amount", "first_purchases", finest_grain="day"),
     "leads_converted": Kpi("leads_converted", "leads_converted"),
     "first_response_hours": Kpi("response_hours", "leads_answered", "leads_answered"),
+    "plan_attainment": Kpi("won_amount", "won_deals", "planned_amount", "month"),
+    "pipeline_coverage": Kpi("open_amount", "open_deals", "planned_amount", "month"),
     "next_step_share": Kpi("deals_with_next_step", "deals_that_may_have_one", "deals_that_may_have_one"),
     "activities": Kpi("activities", "activities", finest_grain="day"),
     "calls": Kpi("calls", "calls", finest_grain="day"),
@@ -102,8 +108,7 @@ AMOUNTS = {
     "open_amount": "open_deals",
     "weighted_open_amount": "open_deals",
 }
-"""Sum of money → the count of what it is over: 0 over nothing, and not known where something is and none of it known."""
-OUTCOMES = {"won": "won", "lost": "lost", "created": "created", "slipped": "slipped", "reopened": "reopened"}
+"""Sum of money → the count of what it is over: 0 over nothing, not known where something is and none of it known."""
 ACTIVITIES = {"call": "calls", "meeting": "meetings", "email": "emails"}
 
 GRAINS = ("day", "week", "month", "quarter", "year")
@@ -186,6 +191,7 @@ def figures(company: Company, as_of: datetime, first_day: date) -> dict[Cell, Fi
 # -------------------------------------------------------------------------------------------------------- periods
 
 
+@cache
 def period_of(grain: str, day: date) -> Period:
     """The period of a calendar year, or the ISO week, that a day lies in."""
     if grain == "day":
@@ -265,6 +271,8 @@ class _Model:
             self._next_steps[step.deal].append(step)
         self._shares = {deal.deal_id: Shares(deal.splits) for deal in company.deals if deal.splits}
         days = [first_day + number * ONE_DAY for number in range((self._last_day - first_day).days + 1)]
+        self._plan = Plan(company, as_of, first_day, lambda grain, day: period_of(grain, day).end)
+        self._over: dict[date, bool] = {}
         self._periods = {grain: sorted({period_of(grain, day) for day in days}) for grain in GRAINS}
         self._sums: dict[tuple[Cut, Period, Seat], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._accounts: dict[tuple[Cut, Period, Seat], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -435,9 +443,9 @@ class _Model:
         filled = [version.account, version.amount, version.expected_close_on]
         is_prospect = version.account and not self._first_bought_on.get(version.account, date.max) <= day
         properties = self._properties(life, version.currency)
-        credits = self._credits(life.deal_id, standing.manager, day, amounts)
+        whole_credits = self._credits(life.deal_id, standing.manager, day, amounts)
         weighted_credits = self._credits(life.deal_id, standing.manager, day, weighted)
-        for credit, weighted_credit in zip(credits, weighted_credits, strict=True):
+        for credit, weighted_credit in zip(whole_credits, weighted_credits, strict=True):
             cuts = zip(self._in_cuts(credit, properties), self._in_cuts(weighted_credit, properties), strict=True)
             for (cut, amount), (_, weighted_amount) in cuts:
                 for period in periods:
@@ -607,49 +615,49 @@ class _Model:
         company = self._company
         seats = company.seats.get(manager, [])
         turns = sorted({day for day, _ in seats} | set(company.reorganisations))
-        is_ever_seated = any(department != named("(unassigned)") for _, department in seats)
+        is_ever_seated = any(department != UNASSIGNED for _, department in seats)
         for first, after in zip(turns, [*turns[1:], date(9999, 12, 31)], strict=True):
             seat = self._seat(manager, first)
-            is_known = seat.department != named("(unassigned)") or not is_ever_seated
+            is_known = seat.department != UNASSIGNED or not is_ever_seated
             yield first, after, seat if is_known else None
 
     def figures(self) -> Iterator[tuple[Cell, Figure]]:
-        sums: dict[tuple[Cut, Period, Entity], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        accounts: dict[tuple[Cut, Period, Entity], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        wins: dict[tuple[Cut, Period, Entity], list[tuple[str, int, int]]] = defaultdict(list)
+        totals = self._totals()
+        employed = self._employed()
+        for cut, period, entity in totals.sums.keys() | totals.accounts.keys() | {(MAIN, *each) for each in employed}:
+            measures = totals.measures(cut, period, entity)
+            measures["planned_amount"] = (
+                self._plan.planned(period.grain, period.start, *entity)
+                if cut == MAIN and period.grain in COARSE
+                else None
+            )
+            is_there = cut == MAIN and (period, entity) in employed
+            for code, kpi in KPIS.items():
+                if period.grain in kpi.grains and (cut.basis == "booking" or kpi.is_money):
+                    figure = self._figure(kpi, period, measures)
+                    if is_there or figure.sample_size or figure.value:
+                        yield Cell(code, cut, period.grain, period.start, *entity), figure
+
+    def _totals(self) -> "_Totals":
+        """What is credited to seats, for every entity that the seats count for."""
+        totals = _Totals()
         for (cut, period, seat), of_seat in self._sums.items():
             for entity in self._entities(seat):
-                of_entity = sums[cut, period, entity]
+                of_entity = totals.sums[cut, period, entity]
                 for name, value in of_seat.items():
                     of_entity[name] += value
         for (cut, period, seat), known in self._accounts.items():
             for entity in self._entities(seat):
                 for name, several in known.items():
-                    accounts[cut, period, entity][name] |= several
+                    totals.accounts[cut, period, entity][name] |= several
         for (cut, period, seat), won in self._wins.items():
             for entity in self._entities(seat):
-                wins[cut, period, entity] += won
-        employed = self._employed()
-        for cut, period, entity in sums.keys() | accounts.keys() | {(MAIN, *each) for each in employed}:
-            key = (cut, period, entity)
-            measures = _measures(sums.get(key, {}), accounts.get(key, {}), wins.get(key, []), cut)
-            is_there = cut == MAIN and (period, entity) in employed
-            for code, kpi in KPIS.items():
-                if self._is_published(kpi, cut, period):
-                    figure = self._figure(kpi, period, measures)
-                    if is_there or figure.sample_size or figure.value:
-                        yield Cell(code, cut, period.grain, period.start, *entity), figure
-
-    @staticmethod
-    def _is_published(kpi: Kpi, cut: Cut, period: Period) -> bool:
-        """Only money depends on how it is converted."""
-        is_asked_for = GRAINS.index(period.grain) >= GRAINS.index(kpi.finest_grain)
-        return is_asked_for and (cut.basis == "booking" or kpi.is_money)
+                totals.wins[cut, period, entity] += won
+        return totals
 
     def _figure(self, kpi: Kpi, period: Period, measures: "Measures") -> Figure:
         over = _evaluated(kpi.over, measures)
         under = _evaluated(kpi.under, measures) if kpi.under else None
-        sample = _evaluated(kpi.sample, measures)
         value = over
         if kpi.under:
             value = None
@@ -658,15 +666,21 @@ class _Model:
                     value = (over / under).quantize(Decimal("1e-8"), ROUND_HALF_UP)
         return Figure(
             end=period.end,
-            is_complete=self._decisions.moment(period.end + ONE_DAY + kpi.maturity) <= self._as_of,
+            is_complete=self._is_over(period.end + kpi.maturity),
             numerator=_stored(over) if kpi.under else None,
             denominator=_stored(under),
             value=value,
-            sample_size=sample or Decimal(0),
+            sample_size=_evaluated(kpi.sample, measures) or Decimal(0),
         )
 
+    def _is_over(self, day: date) -> bool:
+        if day not in self._over:
+            self._over[day] = self._decisions.moment(day + ONE_DAY) <= self._as_of
+        return self._over[day]
 
-Measures = Mapping[str, Decimal | None]
+
+Measures = dict[str, Decimal | None]
+Key = tuple[Cut, Period, Entity]
 
 
 def _stored(value: Decimal | None) -> Decimal | None:
@@ -677,15 +691,20 @@ def _stored(value: Decimal | None) -> Decimal | None:
 def _evaluated(formula: str, measures: Measures) -> Decimal | None:
     """A sum of products of measures and whole numbers; not known as soon as one of them is not."""
     total = Decimal(0)
-    for term in formula.split(" + "):
+    for factors in _terms(formula):
         product = Decimal(1)
-        for factor in term.split(" * "):
+        for factor in factors:
             value = Decimal(factor) if factor.isdigit() else measures[factor]
             if value is None:
                 return None
             product *= value
         total += product
     return total
+
+
+@cache
+def _terms(formula: str) -> list[list[str]]:
+    return [term.split(" * ") for term in formula.split(" + ")]
 
 
 COUNTS = (
@@ -698,21 +717,36 @@ COUNTS = (
 CUSTOMERS = ("active_customers", "repeat_customers", "regular_customers", "potential_customers", "lost_customers")
 
 
-def _measures(
-    sums: Mapping[str, int], accounts: Mapping[str, set[str]], wins: list[tuple[str, int, int]], cut: Cut
-) -> Measures:
-    measures: dict[str, Decimal | None] = {name: Decimal(sums.get(name, 0)) / MILLION for name in COUNTS}
-    measures |= {name: Decimal(len(accounts.get(name, ()))) for name in CUSTOMERS}
-    for name, counted in AMOUNTS.items():
-        what = "weighted" if name == "weighted_open_amount" else counted
-        cents = sums.get(f"{what}, amount", 0)
-        is_known = cents or not sums.get(counted, 0) or sums.get(f"{what}, known", 0) > 0
-        measures[name] = Decimal(cents) / 100 if is_known else None
-    # A CRM that stores lost deals with an amount of 0 does not know it.
-    is_any_unknown = sums.get("lost_deals, worthless", 0) != 0
-    measures["lost_amount"] = None if is_any_unknown else Decimal(sums.get("lost_deals, amount", 0)) / 100
-    measures["cycle_days_median"] = _median(wins) if cut.lens in ("at_event", "current_owner") else None
-    return measures
+class _Totals:
+    """What is counted for each entity."""
+
+    def __init__(self) -> None:
+        self.sums: dict[Key, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.accounts: dict[Key, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self.wins: dict[Key, list[tuple[str, int, int]]] = defaultdict(list)
+
+    def measures(self, *key: *Key) -> Measures:
+        """Every measure of a cell."""
+        sums, accounts = self.sums.get(key, {}), self.accounts.get(key, {})
+        measures: Measures = {name: _millionths(sums[name]) if name in sums else Decimal(0) for name in COUNTS}
+        for name in CUSTOMERS:
+            measures[name] = Decimal(len(accounts.get(name, ())))
+        for name, counted in AMOUNTS.items():
+            what = "weighted" if name == "weighted_open_amount" else counted
+            cents = sums.get(f"{what}, amount", 0)
+            is_known = cents or not sums.get(counted, 0) or sums.get(f"{what}, known", 0)
+            measures[name] = Decimal(cents) / 100 if is_known else None
+        # A CRM that stores lost deals with an amount of 0 does not know it.
+        is_any_unknown = sums.get("lost_deals, worthless", 0) != 0
+        measures["lost_amount"] = None if is_any_unknown else Decimal(sums.get("lost_deals, amount", 0)) / 100
+        has_median = key[0].lens in ("at_event", "current_owner")
+        measures["cycle_days_median"] = _median(self.wins.get(key, [])) if has_median else None
+        return measures
+
+
+@cache
+def _millionths(count: int) -> Decimal:
+    return Decimal(count) / MILLION
 
 
 def _median(wins: list[tuple[str, int, int]]) -> Decimal | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
+from itertools import pairwise
 
 from model_records import UNASSIGNED, Change, Deal, DealVersion, Decisions
 
@@ -157,12 +158,12 @@ class Life:
             yield self._fact("created", self.created_at, self._versions[0])
 
     def _reopened(self) -> Iterator[Fact]:
-        for before, step in zip(self.steps, self.steps[1:], strict=False):
+        for before, step in pairwise(self.steps):
             if step.outcome == "open" != before.outcome and step.entered_at:
                 yield self._fact("reopened", step.entered_at, self._versions[step.first])
 
     def _slipped(self) -> Iterator[Fact]:
-        for before, version in zip(self._versions, self._versions[1:], strict=False):
+        for before, version in pairwise(self._versions):
             was, is_now = before.expected_close_on, version.expected_close_on
             if was and is_now and (was.year, was.month) < (is_now.year, is_now.month):
                 yield self._fact("slipped", version.effective_at, version)
@@ -184,7 +185,7 @@ class Life:
         versions = self._versions[first : last + 1]
         manager = self.owner_at(closed_at, versions[0])
         amounts = [(closed_at, versions[0])]
-        for before, version in zip(versions, versions[1:], strict=False):
+        for before, version in pairwise(versions):
             changed_at = max(closed_at, version.effective_at)
             is_changed = (before.amount, before.currency) != (version.amount, version.currency)
             if is_changed and (ended_at is None or changed_at < ended_at):
@@ -211,7 +212,7 @@ class Life:
 
     @cached_property
     def _changes(self) -> list[tuple[datetime, int, int, int]]:
-        """(moment, step, version, owner) in order: what holds from then on. Nothing changes before the deal is there."""
+        """(moment, step, version, owner) in order: what holds from then on. Nothing comes before the deal."""
         told = [(self._opened_at, -1, 0, -1)]
         told += [(step.entered_at or self._opened_at, place, 0, -1) for place, step in enumerate(self.steps)]
         told += [(version.effective_at, -1, place, -1) for place, version in enumerate(self._versions)][1:]

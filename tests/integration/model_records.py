@@ -155,6 +155,18 @@ class NextStep:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What an entity is to win in a period, as it was set at a moment; without one, always."""
+
+    grain: str
+    start: date
+    level: str
+    key: str
+    set_at: datetime | None
+    value: Decimal
+
+
+@dataclass(frozen=True)
 class Employment:
     """A manager that the CRM lists: employed from the first day to the last, both included."""
 
@@ -175,6 +187,7 @@ class Company:
     leads: tuple[Lead, ...]
     activities: tuple[Activity, ...]
     next_steps: tuple[NextStep, ...]
+    targets: tuple[Target, ...]
     employments: Mapping[str, Employment]
     seats: Mapping[str, list[tuple[date, str]]]
     places: Mapping[str, list[tuple[date, str | None]]]
@@ -222,6 +235,7 @@ def company_of(records: Records, decisions: Decisions) -> Company:
         leads=tuple(read.leads()),
         activities=tuple(read.activities()),
         next_steps=tuple(read.next_steps()),
+        targets=tuple(read.targets()),
         employments=read.employments(),
         seats=read.seats(),
         places=read.places(),
@@ -270,7 +284,9 @@ class _Reader:
                 deal_id=named(deal_id),
                 versions=self._deal_versions(deal_id, versions),
                 stage_changes=tuple(sorted(stages[deal_id])),
-                owner_changes=tuple(sorted(Change(each.at, each.change_id, named(each.value)) for each in owners[deal_id])),
+                owner_changes=tuple(
+                    sorted(Change(each.at, each.change_id, named(each.value)) for each in owners[deal_id])
+                ),
                 splits=tuple(splits[deal_id]),
             )
             for deal_id, versions in self.versions("deals").items()
@@ -328,6 +344,15 @@ class _Reader:
                 if planned_from < planned_until:
                     yield NextStep(named(row["deal"]), planned_from, planned_until)
 
+    def targets(self) -> Iterable[Target]:
+        """What is to be won, in the order in which it was set."""
+        rows = [row for row in self._records.get("targets", ()) if row["kpi_code"] == "won_amount"]
+        for row in sorted(rows, key=lambda row: row["set_at"] or ""):
+            start, set_at = date.fromisoformat(row["period_start"]), moment_of(row["set_at"])
+            parts = (row["entity"] or "").split("|")
+            key = "company" if row["entity_level"] == "company" else "|".join(named(part) for part in parts)
+            yield Target(row["period_grain"], start, row["entity_level"], key, set_at, Decimal(row["value"]))
+
     def employments(self) -> dict[str, Employment]:
         return {
             named(manager): Employment(day_of(row["hired_on"]) or BEGINNING, day_of(row["left_on"]) or END)
@@ -347,7 +372,9 @@ class _Reader:
         return seats
 
     def places(self) -> dict[str, list[tuple[date, str | None]]]:
-        return {named(each): self._seen(rows, "parent", nowhere=None) for each, rows in self.versions("departments").items()}
+        return {
+            named(each): self._seen(rows, "parent", nowhere=None) for each, rows in self.versions("departments").items()
+        }
 
     def _seen(self, rows: list[Row], column: str, *, nowhere: str | None) -> list[tuple[date, Any]]:
         """What versions showed: the first since always, the others from the day of their change on."""

@@ -18,7 +18,6 @@ CELL = "period_grain, period_start, entity_level, entity_key"
 FIGURE = "period_end, is_complete, numerator, denominator, value, sample_size"
 
 
-
 def take_in(settings: Settings, export: Path) -> None:
     """What an extraction does, without the gate, which is others' matter."""
     fetch(settings, "files", folder=export, clock=utc_now)

@@ -160,7 +160,9 @@ class _Maker:
         for day in days:
             after = self._one_of(None, None, *(later for later in days if later > day))
             department = self._one_of(*self._departments)
-            stays.append({"manager": name, "department": department, "valid_from": f"{day}", "valid_to": after and f"{after}"})
+            stays.append(
+                {"manager": name, "department": department, "valid_from": f"{day}", "valid_to": after and f"{after}"}
+            )
         # The export tells of all stays at once.
         self.told += [Told(0, "manager_assignments", stay) for stay in stays]
 
@@ -233,7 +235,9 @@ class _Maker:
             "product": lambda: {"product": self._one_of(None, "Pump", "Valve")},
             "is_deleted": lambda: {"is_deleted": not row["is_deleted"]},
         }
-        kinds = self._draw(st.lists(st.sampled_from(["stage", "stage", "amount", "manager", *edits]), min_size=1, max_size=3))
+        kinds = self._draw(
+            st.lists(st.sampled_from(["stage", "stage", "amount", "manager", *edits]), min_size=1, max_size=3)
+        )
         changed: Row = {}
         for kind in kinds:
             changed |= edits[kind]()

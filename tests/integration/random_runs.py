@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,10 @@ def configuration(zone: ZoneInfo) -> str:
     lines += ["[thresholds]", "max_quarantined_share = 0.0"]
     for position, ((pipeline_name, name), stage) in enumerate(STAGES.items()):
         lines += ["[[files.stages]]", f'pipeline = "{pipeline_name}"', f'name = "{name}"', f"position = {position}"]
-        lines += [f'outcome = "{stage.outcome}"', *([f"probability = {stage.probability}"] if stage.probability else [])]
+        lines += [
+            f'outcome = "{stage.outcome}"',
+            *([f"probability = {stage.probability}"] if stage.probability else []),
+        ]
     for name, columns in COLUMNS.items():
         mapped = ", ".join(f'{column} = "{column}"' for column in columns)
         lines += [f"[[files.{name}]]", f'file = "{name}.ndjson"', 'extent = "delta"', f"columns = {{ {mapped} }}"]

@@ -119,23 +119,21 @@ def test_a_month_that_the_company_does_not_have_is_told_by_its_names(database: P
     assert str(refused.value).endswith("has no such month; it has those from FY2025-P12 to FY2026-P03")
 
 
-def test_the_terminal_names_periods_as_people_do(company: Company) -> None:
-    shown = company.kpimart("kpi", "--period", "FY2026-Q1", "--kpi", "won_amount")
-    assert (shown.code, "54,320.00 USD" in shown.said) == (0, True), shown
+def test_the_terminal_takes_the_companys_names(company: Company) -> None:
+    shown = company.kpimart("kpi", "--by", "company", "--period", "FY2026-Q1", "--kpi", "won_amount")
+    assert (shown.code, "54,320.00" in shown.said) == (0, True), shown
 
 
-PARTS = """
-    select
-        coarse.kpi_code, coarse.period_grain, coarse.period_start, coarse.value, sum(month.value) as of_months
-    from {table} as coarse
-    inner join {table} as month
-        on {same} and month.period_grain = 'month'
-        and month.period_start between coarse.period_start and coarse.period_end
-    where coarse.period_grain in ('quarter', 'year')
-    group by all
-"""
 ENTITY = ("kpi_code", "entity_level", "entity_key")
 CUT = ("credit_lens", "amount_basis", "cut_by", "cut_value")
+PARTS = """
+    select coarse.kpi_code, coarse.period_grain, coarse.value, sum(fine.value) as of_parts, coarse.period_start, {key}
+    from {table} as coarse
+    inner join {table} as fine
+        on {same} and fine.period_start between coarse.period_start and coarse.period_end
+    where fine.period_grain = '{grain}' and coarse.period_grain in {coarser}
+    group by all
+"""
 
 
 def additive_kpis() -> list[str]:
@@ -149,13 +147,24 @@ def additive_kpis() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("table", "key"), [("kpi_value", ENTITY), ("kpi_value_by_cut", (*ENTITY, *CUT))])
-def test_the_months_add_up_to_the_quarter_and_the_year(company: Company, table: str, key: tuple[str, ...]) -> None:
-    same = " and ".join(f"coarse.{column} = month.{column}" for column in key)
+@pytest.mark.parametrize(
+    ("table", "key", "grain", "coarser"),
+    [
+        ("kpi_value", ENTITY, "month", ("quarter", "year")),
+        ("kpi_value_by_cut", (*ENTITY, *CUT), "month", ("quarter", "year")),
+        ("kpi_value", ENTITY, "week", ("month", "quarter", "year")),
+    ],
+)
+def test_what_is_counted_adds_up_to_the_quarter_and_the_year(
+    company: Company, table: str, key: tuple[str, ...], grain: str, coarser: tuple[str, ...]
+) -> None:
+    same = " and ".join(f"coarse.{column} = fine.{column}" for column in key)
+    columns = ", ".join(f"coarse.{column}" for column in key)
+    rows = company.ask_served(PARTS.format(table=table, same=same, key=columns, grain=grain, coarser=coarser))
     kpis = additive_kpis()
-    compared = [row for row in company.ask_served(PARTS.format(table=table, same=same)) if row[0] in kpis]
-    assert {row[1] for row in compared} == {"quarter", "year"}
-    assert [row for row in compared if row[3] != row[4]] == []
+    compared = [row for row in rows if row[0] in kpis]
+    assert {row[1] for row in compared} == set(coarser)
+    assert [row for row in compared if row[2] != row[3]] == []
 
 
 def test_every_kpi_is_published_at_every_grain_that_it_has(company: Company) -> None:

@@ -186,7 +186,7 @@ CUTS = {
 
 
 def in_cuts(pumps: str, valves: str, split: str) -> Rows:
-    """The company's March in each cut: three deals for 9.99, whatever the rate of other times and who gets it on top."""
+    """The company's March in each cut: three deals for 9.99, whatever other times' rates and who gets it on top."""
     whole = [f"{cut}, {MONTH}, 1, {said}" for cut, said in ((0, "3, 9.99"), (3, "3, 12.00"), (5, "1, 1.00"))]
     parts = [f"{cut}, {MONTH}, 1, {said}" for cut, said in ((1, pumps), (2, valves), (4, split))]
     return {**CUTS, "kpi_measure": values(MEASURED, *whole, *parts)}

@@ -4,6 +4,7 @@ import importlib.metadata
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,28 @@ def test_every_mistake_in_the_catalogue_fails(tmp_path: Path) -> None:
     assert [each.outcome for each in found] == ["failed", "failed"]
     assert "line 6, avg_won_amount: formula: expected measures" in found[0].found
     assert "profile calm: expected weights that sum to 1, found 0.5" in found[1].found
+
+
+@pytest.mark.parametrize(
+    ("as_of", "outcome", "said"),
+    [
+        (date(2027, 1, 1), "ok", "ours: 2025 to 2026"),  # its last day is that of 2026
+        (date(2027, 1, 2), "warning", "ours: 2025 to 2026, without the holidays of 2027: they count as working days"),
+    ],
+)
+def test_holidays_that_end_before_the_figures_are_a_warning(
+    tmp_path: Path, as_of: date, outcome: str, said: str
+) -> None:
+    (tmp_path / "holiday.csv").write_text("calendar,day\nours,2025-12-25\nours,2026-12-25\n")
+    decided = settings(tmp_path, seeds=tmp_path, holidays="ours", time_zone="Europe/Berlin", as_of=as_of)
+    found = check("holidays", decided)
+    assert (found.outcome, found.found.split(";")[0]) == (outcome, said)
+
+
+def test_an_unknown_calendar_of_holidays_fails(tmp_path: Path) -> None:
+    found = check("holidays", settings(tmp_path, holidays="GE"))
+    assert found.outcome == "failed"
+    assert found.found.startswith(f"holidays: 'GE' is not a calendar of {SEEDS / 'holiday.csv'}; it has DE, ")
 
 
 def test_seeds_that_are_missing_fail_and_stop_no_other_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

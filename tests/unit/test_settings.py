@@ -220,7 +220,7 @@ def test_an_unknown_part_of_a_variable_names_its_nearest_neighbour(monkeypatch: 
         ("working_hours = {start = 18:00:00}", "working_hours: 'end' must be later than 'start', or 00:00:00"),
         ("working_hours = {start = 09:00:30}", "working_hours: give hours and minutes"),
         ("working_days = []", "working_days: Tuple should have at least 1 item"),
-        ("holidays = \"it's\"", "holidays: String should match pattern"),
+        ('holidays = "it\'s"', "holidays: String should match pattern"),
         ("thresholds = {max_vanished_share = 20}", "thresholds.max_vanished_share: Input should be less than or equal"),
         ("definitions = {regular_min_purchases = 1}", "definitions.regular_min_purchases: Input should be greater"),
         ("[[files.deals]]\nfile = 'x'", "files.deals[1].columns: Field required"),

@@ -149,7 +149,7 @@ def test_a_period_is_named_with_a_hyphen_or_without(database: Path, seeds: Path,
     [
         ("speed", "2026Q3", "--profile 'speed': is not in kpi_profile.csv; it has efficiency, growth"),
         ("growth", "week", "--period week: scorecards are of month, quarter, year; give one of these"),
-        ("growth", "2024Q3", "period 2024-Q3: the release has no such quarter"),
+        ("growth", "2024Q3", "period 2024Q3: the release has no such quarter"),
     ],
 )
 def test_what_is_not_there_is_told(database: Path, seeds: Path, profile: str, period: str, said: str) -> None:

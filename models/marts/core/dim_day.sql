@@ -105,7 +105,9 @@ opened as (
         coalesce(
             holidays.is_working_day,
             cast(whole_periods.day - cast(date_trunc('week', whole_periods.day) as date) as integer) in (
-                {%- for weekday in company().working_days %}{{ weekdays().index(weekday) }}{{ ', ' if not loop.last }}{% endfor -%}
+                {%- for weekday in company().working_days %}
+                {{ weekdays().index(weekday) }}{{ ',' if not loop.last }}
+                {%- endfor %}
             )
         ) as is_to_be_worked
     from whole_periods
@@ -120,7 +122,9 @@ worked as (
         *,
         is_to_be_worked and opens_at < closes_at as is_working_day,
         case
-            when is_to_be_worked and opens_at < closes_at then {{ dbt.datediff('opens_at', 'closes_at', 'second') }} else 0
+            when is_to_be_worked and opens_at < closes_at
+                then {{ dbt.datediff('opens_at', 'closes_at', 'second') }}
+            else 0
         end as working_seconds
     from opened
 
@@ -142,6 +146,7 @@ select
     case when is_working_day then opens_at end as opens_at,
     case when is_working_day then closes_at end as closes_at,
     cast(
-        sum(working_seconds) over (order by day rows between unbounded preceding and current row) - working_seconds as bigint
+        sum(working_seconds) over (order by day rows between unbounded preceding and current row)
+        - working_seconds as bigint
     ) as working_seconds_before
 from worked

@@ -32,17 +32,22 @@ days_of_periods as (
 periods as (
 
     select
-        period_grain,
-        period_start,
-        min(period_name) as period_name,
-        max(day) as period_end,
-        max(case when is_covered then day end) as last_day,
-        count(case when is_working_day then day end) as working_days,
-        count(case when is_working_day and day <= build.last_day then day end) as working_days_elapsed
+        days_of_periods.period_grain,
+        days_of_periods.period_start,
+        min(days_of_periods.period_name) as period_name,
+        max(days_of_periods.day) as period_end,
+        max(case when days_of_periods.is_covered then days_of_periods.day end) as last_day,
+        count(case when days_of_periods.is_working_day then days_of_periods.day end) as working_days,
+        count(
+            case
+                when days_of_periods.is_working_day and days_of_periods.day <= build.last_day
+                    then days_of_periods.day
+            end
+        ) as working_days_elapsed
     from days_of_periods
     cross join build
-    group by period_grain, period_start
-    having max(case when is_covered then day end) is not null
+    group by days_of_periods.period_grain, days_of_periods.period_start
+    having max(case when days_of_periods.is_covered then days_of_periods.day end) is not null
 
 )
 

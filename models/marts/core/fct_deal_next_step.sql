@@ -1,5 +1,5 @@
--- One row per deal and stretch of time in which a next step is planned: from when an activity for it was entered until it
--- was due, took place or was deleted, whatever came first. Stretches that overlap or follow at once are one.
+-- One row per deal and stretch of time in which a next step is planned: from when an activity for it was entered until
+-- it was due, took place or was deleted, whatever came first. Stretches that overlap or follow at once are one.
 with
 
 activities as (

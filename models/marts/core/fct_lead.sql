@@ -93,6 +93,17 @@ worked as (
     inner join days as answered_day
         on {{ business_date('first_answers.first_response_at') }} = answered_day.day
 
+),
+
+-- A hundredth of an hour is 36 seconds. It is rounded among whole numbers: among doubles a half is rounded either way.
+hundredths as (
+
+    select
+        lead_id,
+        first_response_at,
+        seconds_at_answer - seconds_at_creation + 18 as seconds_to_cut
+    from worked
+
 )
 
 select
@@ -105,17 +116,14 @@ select
     dated.created_at,
     dated.created_on,
     dated.converted_at,
-    worked.first_response_at,
-    -- hundredths, in whole numbers: among doubles a half is rounded either way
-    cast(
-        (worked.seconds_at_answer - worked.seconds_at_creation + 18
-        - (worked.seconds_at_answer - worked.seconds_at_creation + 18) % 36) / 36 * 0.01 as decimal(10, 2)
-    ) as first_response_hours
+    hundredths.first_response_at,
+    cast((hundredths.seconds_to_cut - hundredths.seconds_to_cut % 36) / 36 * 0.01 as decimal(10, 2))
+        as first_response_hours
 from dated
 left join assignments
     on
         dated.credited_manager_id = assignments.manager_id
         and dated.created_on >= assignments.valid_from
         and dated.created_on < assignments.valid_to
-left join worked
-    on dated.lead_id = worked.lead_id
+left join hundredths
+    on dated.lead_id = hundredths.lead_id

@@ -155,11 +155,18 @@ seated as (
 
 ),
 
+shared_events as (
+
+    select distinct deal_event_id
+    from apportioned
+
+),
+
 unshared as (
 
     select at_event.*
     from at_event
-    left join (select distinct deal_event_id from apportioned) as shared_events
+    left join shared_events
         on at_event.deal_event_id = shared_events.deal_event_id
     where shared_events.deal_event_id is null
 

@@ -81,11 +81,21 @@ shared as (
 
 ),
 
+shared_purchases as (
+
+    select distinct
+        deal_id,
+        won_on
+    from shared
+    where not is_overlay
+
+),
+
 unshared as (
 
     select purchases.*
     from purchases
-    left join (select distinct deal_id, won_on from shared where not is_overlay) as shared_purchases
+    left join shared_purchases
         on purchases.deal_id = shared_purchases.deal_id and purchases.won_on = shared_purchases.won_on
     where shared_purchases.deal_id is null
 

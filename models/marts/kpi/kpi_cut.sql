@@ -37,7 +37,7 @@ properties as (
     union
     -- what a lead has none of, and an activity without a deal
     select
-        cut_by,
+        missing.cut_by,
         {{ no_property() }} as cut_value
     from (values ('pipeline'), ('product'), ('lead_source')) as missing (cut_by)
 

@@ -65,8 +65,8 @@ events as (
 
 lenses as (
 
-    select credit_lens
-    from (values ('at_event'), ('current_owner'), ('split')) as lenses (credit_lens)
+    select lens_names.credit_lens
+    from (values ('at_event'), ('current_owner'), ('split')) as lens_names (credit_lens)
 
 ),
 
@@ -184,7 +184,7 @@ next_step_intervals as (
         on
             open_intervals.deal_id = next_steps.deal_id
             and (next_steps.ended_on is null or open_intervals.started_on < next_steps.ended_on)
-            and (open_intervals.ended_on is null or next_steps.started_on < open_intervals.ended_on)
+            and (open_intervals.ended_on is null or open_intervals.ended_on > next_steps.started_on)
 
 ),
 

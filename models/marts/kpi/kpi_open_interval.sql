@@ -80,9 +80,9 @@ inner join organisations
     on
         counted.open_from < organisations.valid_to
         and (
-            organisations.valid_from <= counted.open_from
-            or organisations.valid_from < counted.open_until
-            or (counted.open_until is null and organisations.valid_from <= counted.last_day)
+            counted.open_from >= organisations.valid_from
+            or counted.open_until > organisations.valid_from
+            or (counted.open_until is null and counted.last_day >= organisations.valid_from)
         )
 left join planning_crms
     on split_part(counted.deal_id, ':', 1) = planning_crms.crm

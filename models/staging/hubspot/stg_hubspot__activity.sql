@@ -39,8 +39,10 @@ select
 
     ---------- times
     {{ iso_moment('source.properties.hs_createdate') }} as created_at,
-    -- of a task it is when it is due, of a meeting when it begins; calls and letters are written down when they are over
-    case when activity_type in ('task', 'meeting') then {{ iso_moment('source.properties.hs_timestamp') }} end as due_at,
+    -- of a task it is when it is due, of a meeting when it begins; calls and letters are noted when they are over
+    case
+        when activity_type in ('task', 'meeting') then {{ iso_moment('source.properties.hs_timestamp') }}
+    end as due_at,
     case
         when activity_type <> 'task' or source.properties.hs_task_status = 'COMPLETED'
             then {{ iso_moment('source.properties.hs_timestamp') }}

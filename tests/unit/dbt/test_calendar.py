@@ -159,7 +159,7 @@ def test_4_4_5_says_how_many_weeks_the_months_of_a_quarter_have() -> None:
 @pytest.mark.parametrize(
     ("first_week", "start", "end"),
     [
-        # Saturdays around 30 September 2023: that day itself; around 30 September 2022, a Friday: 24 September, 1 October
+        # Saturdays by 30 September 2023: that day itself; by 30 September 2022, a Friday: 24 September, 1 October
         ("containing", date(2022, 9, 25), date(2023, 9, 30)),
         ("nearest", date(2022, 10, 2), date(2023, 9, 30)),
     ],

@@ -91,9 +91,7 @@ def test_a_target_is_agreed_once_for_its_key(demo: Export) -> None:
 def test_moments_are_in_utc_and_lie_before_the_end(demo: Export, example: Settings) -> None:
     end = example.moment(UNTIL)
     for name, rows in demo.rows.items():
-        moments = {
-            (column, value) for row in rows for column, value in row.items() if column.endswith("_at") and value
-        }
+        moments = {(column, value) for row in rows for column, value in row.items() if column.endswith("_at") and value}
         assert all(MOMENT.fullmatch(moment) for _, moment in moments), name
         assert all(datetime.fromisoformat(moment) < end for column, moment in moments if column != "due_at"), name
 
