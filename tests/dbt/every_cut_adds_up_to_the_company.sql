@@ -31,11 +31,11 @@ parts as (
     select
         credit_lens,
         cut_by,
+        {%- for measure in measures %}
+        coalesce(sum({{ measure.name }}), 0) as {{ measure.name }},
+        {%- endfor %}
         period_grain,
         period_start
-        {%- for measure in measures %},
-        coalesce(sum({{ measure.name }}), 0) as {{ measure.name }}
-        {%- endfor %}
     from measured
     where cut_id <> {{ main_cut() }} and amount_basis = 'booking' and credit_lens <> 'overlay'
     group by credit_lens, cut_by, period_grain, period_start
@@ -45,11 +45,11 @@ parts as (
 select
     parts.credit_lens,
     parts.cut_by,
+    {%- for measure in measures %}
+    coalesce(main.{{ measure.name }}, 0) - parts.{{ measure.name }} as {{ measure.name }}_missing,
+    {%- endfor %}
     parts.period_grain,
     parts.period_start
-    {%- for measure in measures %},
-    coalesce(main.{{ measure.name }}, 0) - parts.{{ measure.name }} as {{ measure.name }}_missing
-{%- endfor %}
 from parts
 inner join main
     on parts.period_grain = main.period_grain and parts.period_start = main.period_start
