@@ -528,17 +528,21 @@ def _decimal(number: Any) -> Decimal | None:
     return None if number is None else Decimal(str(number)) if isinstance(number, float) else Decimal(number)
 
 
+# What is over nothing is not 0, by how the measure adds up.
+_NOT_KNOWN = {"distribution": "nothing has a value", "target": "no target was set"}
+
+
 def _input(measure: Measure, totals: Mapping[str, tuple[Decimal | None, int]]) -> Input:
     """The measure's value, by the rules that say when it is 0 and when it is not known."""
     value, rows = totals[measure.name]
-    if measure.additivity == "distribution":
-        return Input(measure, value, rows, "nothing has a value" if value is None else None)
+    if measure.additivity in _NOT_KNOWN:
+        return Input(measure, value, rows, _NOT_KNOWN[measure.additivity] if value is None else None)
     of = {name: totals[name][0] or Decimal() for name in measure.counted_with}
     if measure.unknown:
         if of[measure.unknown] != 0:
             return Input(measure, None, rows, f"{measure.unknown} is {of[measure.unknown].normalize():f}, not 0")
     elif measure.sample and of[measure.sample] != 0:
-        is_known = of[measure.known] > 0 if measure.known else value is not None
+        is_known = bool(value) or (of[measure.known] != 0 if measure.known else value is not None)
         if not is_known:
             return Input(measure, None, rows, f"none of {measure.sample} has a known value")
     return Input(measure, value or Decimal(), rows, None)

@@ -41,11 +41,11 @@ select * from (
         superseded_at
     {%- endcall %}
 ) as told
-where merged_into_deal_id <> deal_id and (superseded_at is null or recorded_at < superseded_at)
+where merged_into_deal_id <> deal_id and {{ was_in_force() }}
 {%- endmacro %}
 
 {% macro mapped_deal_owner_change(crm) -%}
-{%- call(mapping) from_mappings(crm, 'owner_changes', only='not is_deleted') -%}
+{%- call(mapping) from_mappings(crm, 'owner_changes', only='not is_deleted and ' ~ was_in_force()) -%}
         {{ crm_id(crm, 'id') }} as owner_change_id,
         {{ mapped_id(crm, mapping, 'deal') }} as deal_id,
         {{ mapped_id(crm, mapping, 'manager') }} as manager_id,
@@ -66,7 +66,7 @@ where merged_into_deal_id <> deal_id and (superseded_at is null or recorded_at <
 {%- endmacro %}
 
 {% macro mapped_deal_stage_change(crm) -%}
-{%- call(mapping) from_mappings(crm, 'stage_changes', only='not is_deleted') -%}
+{%- call(mapping) from_mappings(crm, 'stage_changes', only='not is_deleted and ' ~ was_in_force()) -%}
         {{ crm_id(crm, 'id') }} as stage_change_id,
         {{ mapped_id(crm, mapping, 'deal') }} as deal_id,
         -- changes do not repeat the pipeline; it is that of the deal

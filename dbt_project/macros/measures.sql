@@ -12,7 +12,8 @@
                 distribution: a median or a quantile, computed anew for each period and entity
                 target:       what was set for a period and an entity, in the main cut; null where nothing was
     sample      the measure that counts the rows behind a sum: over none of them it is 0
-    known       the measure that counts those of them with a value: if there are some but none is known, it is null
+    known       the measure that counts those of them with a value, what was taken back less: if there are some but none
+                is known, it is null
     unknown     the measure that counts those without: as soon as there is one, it is null
     maturity_days   so many days after its period it may still change
 
@@ -26,30 +27,41 @@
     {% set of_purchases = {'relation': 'purchases', 'clock': 'won_at', 'additivity': 'distinct'} %}
     {{ return([
         dict(of_events, name='won_deals', sql='sign * share', filter="event_type = 'won'"),
-        dict(of_events, name='won_amount', sql='sign * amount', filter="event_type = 'won'", sample='won_deals'),
+        dict(of_events, name='won_deals_with_amount', sql='sign * share',
+            filter="event_type = 'won' and amount is not null"),
+        dict(of_events, name='won_amount', sql='sign * amount', filter="event_type = 'won'",
+            sample='won_deals', known='won_deals_with_amount'),
         dict(of_events, name='lost_deals', sql='sign * share', filter="event_type = 'lost'"),
         dict(of_events, name='lost_deals_without_amount', sql='sign * share',
             filter="event_type = 'lost' and coalesce(amount, 0) = 0"),
         dict(of_events, name='lost_amount', sql='sign * amount', filter="event_type = 'lost'",
             sample='lost_deals', unknown='lost_deals_without_amount'),
         dict(of_events, name='created_deals', sql='sign * share', filter="event_type = 'created'"),
+        dict(of_events, name='created_deals_with_amount', sql='sign * share',
+            filter="event_type = 'created' and amount is not null"),
         dict(of_events, name='created_amount', sql='sign * amount', filter="event_type = 'created'",
-            sample='created_deals'),
+            sample='created_deals', known='created_deals_with_amount'),
         dict(of_events, name='created_deals_won_within_90_days', sql='sign * share', maturity_days=90,
             filter="event_type = 'created' and days_to_win <= 90"),
         dict(of_events, name='won_deals_with_cycle', sql='sign * share', filter="event_type = 'won' and cycle_days is not null"),
         dict(of_events, name='won_cycle_days', sql='sign * share * cycle_days',
             filter="event_type = 'won' and cycle_days is not null", sample='won_deals_with_cycle'),
         dict(of_events, name='slipped_deals', sql='sign * share', filter='has_slipped'),
-        dict(of_events, name='slipped_amount', sql='sign * amount', filter='has_slipped', sample='slipped_deals'),
+        dict(of_events, name='slipped_deals_with_amount', sql='sign * share', filter='has_slipped and amount is not null'),
+        dict(of_events, name='slipped_amount', sql='sign * amount', filter='has_slipped',
+            sample='slipped_deals', known='slipped_deals_with_amount'),
         dict(of_events, name='repeat_deals', sql='sign * share', filter="event_type = 'won' and purchase_number > 1"),
-        dict(of_events, name='returning_amount', sql='sign * amount',
-            filter="event_type = 'won' and purchase_number > 1", sample='repeat_deals'),
+        dict(of_events, name='repeat_deals_with_amount', sql='sign * share',
+            filter="event_type = 'won' and purchase_number > 1 and amount is not null"),
+        dict(of_events, name='returning_amount', sql='sign * amount', filter="event_type = 'won' and purchase_number > 1",
+            sample='repeat_deals', known='repeat_deals_with_amount'),
         dict(of_events, name='new_customers', sql='sign * share', filter="event_type = 'won' and purchase_number = 1"),
 
         dict(of_events, name='reopened_deals', sql='sign * share', filter="event_type = 'reopened'"),
-        dict(of_events, name='new_customer_amount', sql='sign * amount',
-            filter="event_type = 'won' and purchase_number = 1", sample='new_customers'),
+        dict(of_events, name='new_customers_with_amount', sql='sign * share',
+            filter="event_type = 'won' and purchase_number = 1 and amount is not null"),
+        dict(of_events, name='new_customer_amount', sql='sign * amount', filter="event_type = 'won' and purchase_number = 1",
+            sample='new_customers', known='new_customers_with_amount'),
 
         dict(of_leads, name='leads_created', sql='1'),
         dict(of_leads, name='leads_converted', sql='1', filter='is_converted'),

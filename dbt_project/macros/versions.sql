@@ -23,6 +23,11 @@
     window version_order as (partition by version.id order by version.updated_at nulls first, version.landed_at)
 {%- endmacro %}
 
+{#- Not superseded before it was recorded, or by another version in the same batch. -#}
+{% macro was_in_force() -%}
+    (superseded_at is null or recorded_at < superseded_at)
+{%- endmacro %}
+
 {#- One staging entity of every CRM, one after the other. -#}
 {% macro from_every_crm(entity) -%}
     {% for crm in var('crms') %}

@@ -195,7 +195,7 @@ DIM_DEPARTMENT = Table(
 DIM_PERIOD = Table(
     name="dim_period",
     relation="core.dim_period",
-    description="One row per period of each grain, from the first event to the moment the release speaks of.",
+    description="One row per period of each grain, from the first event, lead or activity to the release's last day.",
     key=("period_grain", "period_start"),
     columns=(
         Column("period_grain", VARCHAR, "day, week, month, quarter or year, of the company's calendar."),

@@ -15,9 +15,10 @@ from functools import cache, cached_property
 from statistics import median
 from typing import NamedTuple
 
+from model_calendar import GRAINS, ONE_DAY, Period
 from model_deals import Fact, Life, Standing
-from model_records import UNASSIGNED, Company, Split
-from model_targets import ONE_DAY, SATURDAY, Plan
+from model_records import UNASSIGNED, Company, Split, Trees
+from model_targets import Plan
 
 MILLION = 1_000_000
 COHORT_DAYS = 90
@@ -111,7 +112,6 @@ AMOUNTS = {
 """Sum of money → the count of what it is over: 0 over nothing, not known where something is and none of it known."""
 ACTIVITIES = {"call": "calls", "meeting": "meetings", "email": "emails"}
 
-GRAINS = ("day", "week", "month", "quarter", "year")
 COARSE = GRAINS[2:]
 
 
@@ -144,12 +144,6 @@ class Figure(NamedTuple):
     denominator: Decimal | None
     value: Decimal | None
     sample_size: Decimal
-
-
-class Period(NamedTuple):
-    grain: str
-    start: date
-    end: date
 
 
 class Seat(NamedTuple):
@@ -186,23 +180,6 @@ def figures(company: Company, as_of: datetime, first_day: date) -> dict[Cell, Fi
     model = _Model(company, as_of, first_day)
     model.credit_everything()
     return dict(model.figures())
-
-
-# -------------------------------------------------------------------------------------------------------- periods
-
-
-@cache
-def period_of(grain: str, day: date) -> Period:
-    """The period of a calendar year, or the ISO week, that a day lies in."""
-    if grain == "day":
-        return Period(grain, day, day)
-    if grain == "week":
-        monday = day - timedelta(days=day.weekday())
-        return Period(grain, monday, monday + timedelta(days=6))
-    months = {"month": 1, "quarter": 3, "year": 12}[grain]
-    first = (day.month - 1) // months * months + 1
-    after = (day.year, first + months) if first + months <= 12 else (day.year + 1, 1)
-    return Period(grain, date(day.year, first, 1), date(*after, 1) - ONE_DAY)
 
 
 # ---------------------------------------------------------------------------------------------------------- money
@@ -264,16 +241,17 @@ class _Model:
         self._decisions = company.decisions
         self._as_of = as_of
         self._last_day = company.decisions.day(as_of - timedelta(microseconds=1))
-        self._last_tree = company.tree_of(self._last_day)
+        self._trees = Trees(company, as_of, self._last_day)
         self._lives = [life for life in (Life(deal, company.decisions) for deal in company.deals) if life.is_there]
         self._next_steps = defaultdict(list)
         for step in company.next_steps:
             self._next_steps[step.deal].append(step)
         self._shares = {deal.deal_id: Shares(deal.splits) for deal in company.deals if deal.splits}
         days = [first_day + number * ONE_DAY for number in range((self._last_day - first_day).days + 1)]
-        self._plan = Plan(company, as_of, first_day, lambda grain, day: period_of(grain, day).end)
+        self._period_of = company.decisions.calendar.period_of
+        self._plan = Plan(company, as_of, first_day)
         self._over: dict[date, bool] = {}
-        self._periods = {grain: sorted({period_of(grain, day) for day in days}) for grain in GRAINS}
+        self._periods = {grain: sorted({self._period_of(grain, day) for day in days}) for grain in GRAINS}
         self._sums: dict[tuple[Cut, Period, Seat], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._accounts: dict[tuple[Cut, Period, Seat], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._wins: dict[tuple[Cut, Period, Seat], list[tuple[str, int, int]]] = defaultdict(list)
@@ -290,7 +268,7 @@ class _Model:
     # ------------------------------------------------------------------------------------------------------- credit
 
     def _seat(self, manager: str, day: date) -> Seat:
-        return Seat(manager, self._company.department(manager, day), self._company.tree_of(day))
+        return Seat(manager, self._company.department(manager, day), self._trees.number(day))
 
     @cached_property
     def _seats_now(self) -> dict[str, Seat]:
@@ -335,7 +313,7 @@ class _Model:
 
     def _cells(self, cut: Cut, day: date, seat: Seat) -> Iterator[tuple[Cut, Period, Seat]]:
         for grain in self._grains(cut):
-            yield cut, period_of(grain, day), seat
+            yield cut, self._period_of(grain, day), seat
 
     @staticmethod
     def _properties(life: Life, currency: str) -> Properties:
@@ -554,12 +532,12 @@ class _Model:
         return answers
 
     def _working_hours(self, since: datetime, until: datetime) -> int:
-        """Hours between nine and six from Monday to Friday, in millionths, rounded to hundredths once."""
+        """Hours between nine and six on working days, in millionths, rounded to hundredths once."""
         decisions = self._decisions
         seconds = Decimal(0)
         day = decisions.day(since)
         while day <= decisions.day(until):
-            if day.weekday() < SATURDAY:
+            if decisions.is_working_day(day):
                 opens, closes = (decisions.moment(day, hour) for hour in WORKING_HOURS)
                 worked = min(until, closes) - max(since, opens)
                 seconds += Decimal(max(worked, timedelta(0)) // timedelta(seconds=1))
@@ -590,7 +568,7 @@ class _Model:
     def _entities(self, seat: Seat) -> Iterator[Entity]:
         """The company, the departments, the manager, and the manager in the department that a seat counts for."""
         yield WHOLE_COMPANY
-        for department in self._company.departments_above(seat.department, seat.tree):
+        for department in self._trees.departments_above(seat.department, seat.tree):
             yield Entity("department", department)
         yield Entity("manager", seat.manager)
         yield Entity("manager_in_department", f"{seat.manager}|{seat.department}")
@@ -612,9 +590,8 @@ class _Model:
 
     def _stretches(self, manager: str) -> Iterator[tuple[date, date, Seat | None]]:
         """First day, day after the last, and seat of a manager in one tree; None while nothing is known of them."""
-        company = self._company
-        seats = company.seats.get(manager, [])
-        turns = sorted({day for day, _ in seats} | set(company.reorganisations))
+        seats = self._company.seats.get(manager, [])
+        turns = sorted({day for day, _ in seats} | set(self._trees.reorganisations))
         is_ever_seated = any(department != UNASSIGNED for _, department in seats)
         for first, after in zip(turns, [*turns[1:], date(9999, 12, 31)], strict=True):
             seat = self._seat(manager, first)
@@ -633,7 +610,9 @@ class _Model:
             )
             is_there = cut == MAIN and (period, entity) in employed
             for code, kpi in KPIS.items():
-                if period.grain in kpi.grains and (cut.basis == "booking" or kpi.is_money):
+                is_published = period.grain in kpi.grains and (cut.basis == "booking" or kpi.is_money)
+                # Most are nothing over nothing.
+                if is_published and (is_there or any(_evaluated(each, measures) for each in (kpi.sample, kpi.over))):
                     figure = self._figure(kpi, period, measures)
                     if is_there or figure.sample_size or figure.value:
                         yield Cell(code, cut, period.grain, period.start, *entity), figure

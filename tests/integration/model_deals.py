@@ -165,7 +165,8 @@ class Life:
     def _slipped(self) -> Iterator[Fact]:
         for before, version in pairwise(self._versions):
             was, is_now = before.expected_close_on, version.expected_close_on
-            if was and is_now and (was.year, was.month) < (is_now.year, is_now.month):
+            months = [self._decisions.calendar.period_of("month", day).start for day in (was, is_now) if day]
+            if len(months) == 2 and months[0] < months[1]:
                 yield self._fact("slipped", version.effective_at, version)
 
     def _closed(self) -> Iterator[Fact]:

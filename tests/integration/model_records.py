@@ -14,9 +14,12 @@ from functools import cache, cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from model_calendar import ONE_DAY, Calendar
+
 SOURCE = "files"
 UNASSIGNED = f"{SOURCE}:(unassigned)"
 BEGINNING, END = date.min, date(9999, 12, 31)
+SATURDAY = 5
 
 Row = Mapping[str, Any]
 Records = Mapping[str, Iterable[Row]]
@@ -33,12 +36,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Decisions:
-    """What people decided. `stages` go by (pipeline, name); `rates` are (currency, first day, rate), by day."""
+    """What people decided. `stages` go by (pipeline, name); `rates` are (currency, first day, rate), by day.
+
+    `holidays`: days → whether they are worked, where that is not what their weekday says.
+    """
 
     zone: ZoneInfo
     base_currency: str
     stages: Mapping[tuple[str, str], Stage]
     rates: tuple[tuple[str, date, Decimal], ...]
+    holidays: Mapping[date, bool] = field(default_factory=dict)
+    calendar: Calendar = field(default_factory=Calendar)
     max_rate_age: timedelta = timedelta(days=31)
     regular_window: timedelta = timedelta(days=365)
     regular_purchases: int = 3
@@ -52,6 +60,10 @@ class Decisions:
     def moment(self, day: date, hour: int = 0) -> datetime:
         """The moment at which a business day, or an hour of it, begins."""
         return datetime(day.year, day.month, day.day, hour, tzinfo=self.zone).astimezone(UTC)
+
+    def is_working_day(self, day: date) -> bool:
+        """It is one from Monday to Friday and no holiday, or one that is worked in exchange for another."""
+        return self.holidays.get(day, day.weekday() < SATURDAY)
 
     @cached_property
     def _rates_of(self) -> dict[str, list[tuple[date, Decimal]]]:
@@ -179,7 +191,7 @@ class Company:
     """All that is known of a company.
 
     `seats`: manager → (first day, department), by day; what is known of nobody is UNASSIGNED. `places`: department →
-    (first day, department above), by day.
+    (since when, department above), in order; the first since always.
     """
 
     decisions: Decisions
@@ -190,31 +202,47 @@ class Company:
     targets: tuple[Target, ...]
     employments: Mapping[str, Employment]
     seats: Mapping[str, list[tuple[date, str]]]
-    places: Mapping[str, list[tuple[date, str | None]]]
-    _trees: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    places: Mapping[str, list[tuple[datetime | None, str | None]]]
 
     def department(self, manager: str, day: date) -> str:
         """Where a manager sits on a day."""
         stays = self.seats.get(manager)
         return _on(stays, day) if stays else UNASSIGNED
 
-    @cached_property
-    def reorganisations(self) -> list[date]:
-        """The days on which some department has another one above it than before, the beginning first."""
-        return sorted({BEGINNING} | {day for places in self.places.values() for day, _ in places})
 
-    def tree_of(self, day: date) -> int:
-        """Number of the tree that holds on a day."""
+class Trees:
+    """The tree of departments on each day.
+
+    A change counts from its day on: on the last day that is spoken of, only what came before the moment that ends it.
+    """
+
+    def __init__(self, company: Company, as_of: datetime, last_day: date) -> None:
+        def first_day(at: datetime | None) -> date:
+            if at is None:
+                return BEGINNING
+            day = company.decisions.day(at)
+            return day if at < as_of else max(day, last_day + ONE_DAY)
+
+        self._places: dict[str, list[tuple[date, str | None]]] = {
+            department: sorted({first_day(at): above for at, above in told}.items())
+            for department, told in company.places.items()
+        }
+        self.reorganisations = sorted({BEGINNING} | {day for places in self._places.values() for day, _ in places})
+        """The days on which some department has another one above it than before, the beginning first."""
+        self._above: dict[tuple[str, int], tuple[str, ...]] = {}
+
+    def number(self, day: date) -> int:
+        """Which tree holds on a day."""
         return bisect_right(self.reorganisations, day) - 1
 
     def departments_above(self, department: str, tree: int) -> tuple[str, ...]:
         """The department and all above it, from below."""
-        found = self._trees.get((department, tree))
+        found = self._above.get((department, tree))
         if found is None:
-            places = self.places.get(department)
+            places = self._places.get(department)
             above = _on(places, self.reorganisations[tree]) if places else None
             found = (department, *(self.departments_above(above, tree) if above else ()))
-            self._trees[department, tree] = found
+            self._above[department, tree] = found
         return found
 
 
@@ -368,18 +396,22 @@ class _Reader:
         seats = {manager: _without_gaps(sorted(known)) for manager, known in stays.items()}
         for manager, rows in self.versions("managers").items():
             if named(manager) not in seats:
-                seats[named(manager)] = self._seen(rows, "department", nowhere=UNASSIGNED)
+                seats[named(manager)] = self._seen(rows)
         return seats
 
-    def places(self) -> dict[str, list[tuple[date, str | None]]]:
+    def places(self) -> dict[str, list[tuple[datetime | None, str | None]]]:
         return {
-            named(each): self._seen(rows, "parent", nowhere=None) for each, rows in self.versions("departments").items()
+            named(department): [
+                (moment_of(row["updated_at"]) if place else None, named(row["parent"]))
+                for place, row in enumerate(rows)
+            ]
+            for department, rows in self.versions("departments").items()
         }
 
-    def _seen(self, rows: list[Row], column: str, *, nowhere: str | None) -> list[tuple[date, Any]]:
+    def _seen(self, rows: list[Row]) -> list[tuple[date, str]]:
         """What versions showed: the first since always, the others from the day of their change on."""
         days = [BEGINNING, *(self._decisions.day(moment_of(row["updated_at"])) for row in rows[1:])]  # type: ignore[arg-type]
-        last_of_the_day = {day: named(row[column]) or nowhere for day, row in zip(days, rows, strict=True)}
+        last_of_the_day = {day: named(row["department"]) or UNASSIGNED for day, row in zip(days, rows, strict=True)}
         return sorted(last_of_the_day.items())
 
 

@@ -4,14 +4,13 @@ Where a quarter or a year has no target of its own, the sum of those of its part
 there has one.
 """
 
-from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from model_records import END, Company, Target
+from model_calendar import ONE_DAY
+from model_records import END, UNASSIGNED, Company, Target
 
-ONE_DAY = timedelta(days=1)
-SATURDAY = 5
 PARTS = {"quarter": "month", "year": "quarter"}
 
 Key = tuple[str, date, str, str]
@@ -21,10 +20,9 @@ Key = tuple[str, date, str, str]
 class Plan:
     """The targets that are in force at a moment."""
 
-    def __init__(self, company: Company, as_of: datetime, first_day: date, end_of: Callable[[str, date], date]) -> None:
+    def __init__(self, company: Company, as_of: datetime, first_day: date) -> None:
         self._company = company
         self._first_day = first_day
-        self._end_of = end_of
         self._set: dict[Key, Target] = {}
         for target in company.targets:
             if target.set_at is None or target.set_at < as_of:
@@ -38,17 +36,18 @@ class Plan:
             return self._for_the_part_there(target.value, start, end, level, key)
         if grain not in PARTS:
             return None
-        part, total = PARTS[grain], Decimal(0)
+        parts = []
         first = start
         while first <= end:
-            last = self._end_of(part, first)
+            last = self._end_of(PARTS[grain], first)
             if self._working_days_there(first, last, level, key):
-                planned = self.planned(part, first, level, key)
-                if planned is None:
-                    return None
-                total += planned
+                parts.append(self.planned(PARTS[grain], first, level, key))
             first = last + ONE_DAY
-        return total
+        known = [part for part in parts if part is not None]
+        return sum(known, Decimal(0)) if parts and len(known) == len(parts) else None
+
+    def _end_of(self, grain: str, start: date) -> date:
+        return self._company.decisions.calendar.period_of(grain, start).end
 
     def _for_the_part_there(self, value: Decimal, start: date, end: date, level: str, key: str) -> Decimal | None:
         there, all_days = self._working_days_there(start, end, level, key), len(self._working_days(start, end))
@@ -60,7 +59,7 @@ class Plan:
         """From the first day of all on: what came before is not measured."""
         first = max(start, self._first_day)
         days = (first + number * ONE_DAY for number in range((end - first).days + 1))
-        return [day for day in days if day.weekday() < SATURDAY]
+        return [day for day in days if self._company.decisions.is_working_day(day)]
 
     def _working_days_there(self, start: date, end: date, level: str, key: str) -> int:
         days = self._working_days(start, end)
@@ -75,7 +74,7 @@ class Plan:
         hired_on, left_on = (employment.hired_on, employment.left_on) if employment else (date.min, END)
         if level == "manager":
             return [(hired_on, left_on)]
-        seats = self._company.seats.get(manager, [])
+        seats = self._company.seats.get(manager) or [(date.min, UNASSIGNED)]
         after = [day for day, _ in seats[1:]] + [END]
         return [
             (max(first, hired_on), min(until - ONE_DAY, left_on))

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from calendar import day_name
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from model_calendar import Calendar
 from model_records import Company as Modelled
 from model_records import Decisions, Stage, company_of, named
 from model_runs import take_in
@@ -22,6 +24,8 @@ from kpimart.paths import SEEDS
 from kpimart.settings import Settings, load_settings
 
 BASE_CURRENCY = "USD"
+HOLIDAYS = "RU"
+"""Days off in February and March, and days on which they are worked instead."""
 DEFINITIONS = {
     "regular_window_days": 20,
     "regular_min_purchases": 2,
@@ -50,6 +54,7 @@ COLUMNS = {
     "stage_changes": ("id", "deal", "stage", "changed_at", "updated_at"),
     "owner_changes": ("id", "deal", "manager", "changed_at", "updated_at"),
     "deal_splits": ("deal", "manager", "share", "valid_from", "is_overlay", "updated_at"),
+    "targets": ("kpi_code", "entity_level", "entity", "period_grain", "period_start", "value", "set_at"),
     "leads": ("id", "manager", "account", "source", "created_at", "converted_at", "deal", *VERSIONED),
     "activities": (
         *("id", "type", "manager", "deal", "lead", "account", "created_at", "due_at", "occurred_at"),
@@ -58,9 +63,17 @@ COLUMNS = {
 }
 
 
-def configuration(zone: ZoneInfo) -> str:
+def configuration(zone: ZoneInfo, calendar: Calendar) -> str:
     """kpimart.toml: every object in a file of its own, which brings what is new."""
-    lines = [f'time_zone = "{zone.key}"', f'base_currency = "{BASE_CURRENCY}"', "[definitions]"]
+    lines = [f'time_zone = "{zone.key}"', f'base_currency = "{BASE_CURRENCY}"', f'holidays = "{HOLIDAYS}"']
+    lines += [f"fiscal_year_start = {calendar.first_month}"]
+    if calendar.weeks:
+        lines += [
+            f'calendar = "{"-".join(map(str, calendar.weeks))}"',
+            f'week_starts_on = "{day_name[calendar.first_weekday].lower()}"',
+            f'fiscal_year_first_week = "{"nearest" if calendar.is_nearest else "containing"}"',
+        ]
+    lines += ["[definitions]"]
     lines += [f"{name} = {days}" for name, days in DEFINITIONS.items()]
     lines += ["[thresholds]", "max_quarantined_share = 0.0"]
     for position, ((pipeline_name, name), stage) in enumerate(STAGES.items()):
@@ -75,19 +88,25 @@ def configuration(zone: ZoneInfo) -> str:
     return "\n".join(lines)
 
 
-def decisions(zone: ZoneInfo) -> Decisions:
+def decisions(zone: ZoneInfo, calendar: Calendar) -> Decisions:
     """The same for the model."""
-    with (SEEDS / "exchange_rate.csv").open(newline="") as file:
-        rates = tuple(
-            (row["from_currency"], date.fromisoformat(row["valid_on"]), Decimal(row["rate"]))
-            for row in csv.DictReader(file)
-            if row["to_currency"] == BASE_CURRENCY
-        )
+    rates = tuple(
+        (row["from_currency"], date.fromisoformat(row["valid_on"]), Decimal(row["rate"]))
+        for row in _seed("exchange_rate")
+        if row["to_currency"] == BASE_CURRENCY
+    )
+    holidays = {
+        date.fromisoformat(row["day"]): row["is_working_day"] == "true"
+        for row in _seed("holiday")
+        if row["calendar"] == HOLIDAYS
+    }
     return Decisions(
         zone=zone,
         base_currency=BASE_CURRENCY,
         stages={(named(pipeline_name), name): stage for (pipeline_name, name), stage in STAGES.items()},
         rates=rates,
+        holidays=holidays,
+        calendar=calendar,
         regular_window=timedelta(days=DEFINITIONS["regular_window_days"]),
         regular_purchases=DEFINITIONS["regular_min_purchases"],
         lost_after=timedelta(days=DEFINITIONS["lost_after_days"]),
@@ -95,12 +114,17 @@ def decisions(zone: ZoneInfo) -> Decisions:
     )
 
 
-def modelled(told: Iterable[Told], zone: ZoneInfo) -> Modelled:
+def _seed(name: str) -> list[dict[str, str]]:
+    with (SEEDS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def modelled(told: Iterable[Told], zone: ZoneInfo, calendar: Calendar) -> Modelled:
     """The companies as the model knows them when it was told all this."""
     records: dict[str, list[dict[str, Any]]] = {}
     for each in told:
         records.setdefault(each.object_name, []).append(each.row)
-    return company_of(records, decisions(zone))
+    return company_of(records, decisions(zone, calendar))
 
 
 @dataclass(frozen=True)
@@ -114,10 +138,10 @@ class Night:
 class Warehouse:
     """A home of the product, which is told of things night by night."""
 
-    def __init__(self, root: Path, zone: ZoneInfo) -> None:
+    def __init__(self, root: Path, zone: ZoneInfo, calendar: Calendar) -> None:
         self._root = root
         (root / "export").mkdir(parents=True)
-        (root / "kpimart.toml").write_text(configuration(zone))
+        (root / "kpimart.toml").write_text(configuration(zone, calendar))
         self.settings: Settings = load_settings(root / "kpimart.toml", home=root / "home")
 
     def take_in(self, told: Iterable[Told]) -> None:

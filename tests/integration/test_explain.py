@@ -11,7 +11,7 @@ from kpimart import catalogue, figures, reference
 from kpimart.explain import explain
 from kpimart.paths import SEEDS
 
-PERIODS = ("2026-Q1", "2026-W13", "2026-03-28")
+PERIODS = {"quarter": "2026-Q1", "week": "2026-W13", "day": "2026-03-28"}
 WHOSE: tuple[dict[str, str], ...] = (
     {},
     {"manager": "Ann"},
@@ -22,6 +22,12 @@ NEW_KPI = (
     "lost_per_won,Lost per won,Проигрышей на победу,Lost deals per won deal.,Проигранные сделки на одну выигранную.,"
     "lost_deals / won_deals,count,lower,both,day,head of sales,conversion,0.0"
 )
+TARGETS = """\
+kpi_code,entity_level,entity_key,period_grain,period_start,target_value,set_at
+won_amount,company,company,quarter,2026-01-01,5000,2025-12-15
+won_amount,department,files:Europe,quarter,2026-01-01,5000,2025-12-15
+won_amount,manager,files:Ann,quarter,2026-01-01,2000,2025-12-15
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +40,7 @@ def night_after(tmp_path_factory: pytest.TempPathFactory) -> Company:
     own.mkdir()
     shipped = (SEEDS / "kpi_catalogue.csv").read_text(encoding="utf-8")
     (own / "kpi_catalogue.csv").write_text(f"{shipped}{NEW_KPI}\n", encoding="utf-8")
+    (own / "kpi_target.csv").write_text(TARGETS)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(company.root)
         company.run_here()
@@ -46,8 +53,8 @@ def database(company: Company) -> Path:
 
 @pytest.mark.parametrize("code", [row["kpi_code"] for row in catalogue.read_catalogue()])
 def test_every_figure_is_the_sum_of_what_contributes_to_it(night_after: Company, code: str) -> None:
-    (finest,) = night_after.ask_served(f"select finest_grain from kpi_catalogue where kpi_code = '{code}'")
-    periods = PERIODS if finest == ("day",) else PERIODS[:-1]
+    ((finest,),) = night_after.ask_served(f"select finest_grain from kpi_catalogue where kpi_code = '{code}'")
+    periods = [name for grain, name in PERIODS.items() if grain in figures.GRAINS[figures.GRAINS.index(finest) :]]
     explained = [
         explain(database(night_after), code, period=period, shown_rows=None, **whose)  # type: ignore[arg-type]
         for period, whose in product(periods, WHOSE)

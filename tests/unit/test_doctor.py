@@ -28,10 +28,10 @@ STAGES = ({"name": "Won", "outcome": "won", "position": 1},)
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-import encodings.utf_8_sig, kpimart.extract.packages, kpimart.publish.release
 from kpimart.doctor import examine
 from kpimart.settings import Settings
-# All is imported by now: who is nobody may not be able to read Python either.
+# Everything that a look needs is imported by looking: who is nobody may not be able to read Python either.
+examine(Settings(home=Path(sys.argv[3])))
 os.geteuid() or os.setuid(int(sys.argv[2]))
 (home,) = [check for check in examine(Settings(home=Path(sys.argv[1]))) if check.name == "home"]
 print(home.outcome, home.found)
@@ -161,9 +161,13 @@ def test_a_suite_that_is_missing_fails(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_home_that_cannot_be_written_fails(tmp_path: Path, nobody: int) -> None:
+    another = tmp_path / "another"
+    another.mkdir()
     tmp_path.chmod(0o555)
     done = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY, str(tmp_path / "home"), str(nobody)], capture_output=True, text=True
+        [sys.executable, "-c", AS_NOBODY, str(tmp_path / "home"), str(nobody), str(another)],
+        capture_output=True,
+        text=True,
     )
     tmp_path.chmod(0o755)
     assert done.stdout.startswith("failed ")

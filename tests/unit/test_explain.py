@@ -37,7 +37,8 @@ CATALOGUE = """
     ('potential_customers', 'potential_customers', 'count'),
     ('lost_customers', 'lost_customers', 'count'),
     ('leads_converted', 'leads_converted', 'count'),
-    ('calls', 'calls', 'count')
+    ('calls', 'calls', 'count'),
+    ('plan_attainment', 'won_amount / planned_amount', 'ratio')
 """
 # Ann sat in North until the 10th, which lay in Europe until then and in the world after it; she sits in South since.
 CLOSURE = """
@@ -88,7 +89,8 @@ FIGURES = """
     ('potential_customers', 'company', 'company', null, null, 1),
     ('lost_customers', 'company', 'company', null, null, 1),
     ('leads_converted', 'company', 'company', null, null, 1),
-    ('calls', 'company', 'company', null, null, 2)
+    ('calls', 'company', 'company', null, null, 2),
+    ('plan_attainment', 'company', 'company', 150.50, null, null)
 """
 
 
@@ -226,6 +228,19 @@ def test_a_value_that_is_not_known_says_why(database: Path) -> None:
         "won_amount": (Decimal("150.50"), None),
         "lost_amount": (None, "lost_deals_without_amount is 1, not 0"),
     }
+    assert explained.differences == []
+
+
+def test_an_amount_that_was_taken_back_makes_no_other_known(tmp_path: Path) -> None:
+    nobody_knows = "update deal_event set amount = null where deal_id in ('d1', 'd2')"
+    database = a_release(tmp_path / "reporting.duckdb", spoilt_by=nobody_knows)
+    explained = explain(database, "won_amount", period="2026-03")
+    assert [(each.value, each.why) for each in explained.inputs] == [(None, "none of won_deals has a known value")]
+
+
+def test_nothing_is_a_share_of_a_target_that_nobody_set(database: Path) -> None:
+    explained = explain(database, "plan_attainment", period="2026-03")
+    assert [(each.value, each.why) for each in explained.inputs][1:] == [(None, "no target was set")]
     assert explained.differences == []
 
 

@@ -258,14 +258,18 @@ def test_seeds_of_the_company_are_built_from_in_place_of_the_projects(empty: Pat
     written = seeds_of(_live(Settings(home=empty, seeds=own)))
     assert written["exchange_rate.csv"] == (own / "exchange_rate.csv").read_text()
     assert written["kpi_profile.csv"] == (SEEDS / "kpi_profile.csv").read_text()
-    assert _live(Settings(home=empty)).project == pipeline.DBT_PROJECT
 
 
-def test_the_models_are_those_of_now(history: Path) -> None:
-    project = prepared(history, TUESDAY).project
-    for name in ("dbt_project.yml", "macros", "models", "tests"):
+def test_the_models_are_those_of_now_but_for_the_sources_that_are_not_read(history: Path) -> None:
+    project, now = prepared(history, TUESDAY).project, pipeline.DBT_PROJECT
+    for name in ("dbt_project.yml", "macros", "tests"):
         assert (project / name).exists()
-        assert (project / name).resolve() == (pipeline.DBT_PROJECT / name).resolve()
+        assert (project / name).resolve() == (now / name).resolve()
+    models = {path.relative_to(project): path.resolve() for path in (project / "models").rglob("*.sql")}
+    assert models == {path: (now / path).resolve() for path in models}
+    names = {path.name for path in (now / "models").resolve().rglob("*.sql") if path.parent.parent.name != "staging"}
+    assert names < {path.name for path in models}
+    assert {path.parent.name for path in models if path.parent.parent.name == "staging"} == {"files", "kpimart"}
 
 
 def test_a_scratch_database_is_prepared_anew_each_time(history: Path) -> None:

@@ -1,4 +1,4 @@
--- One row per period of each grain, from the first event's to the one that the build's last day lies in.
+-- One row per period of each grain, from that of the first event, lead or activity to that of the build's last day.
 with
 
 build as (

@@ -457,7 +457,10 @@ select
         {%- elif measure.unknown -%}
             case when {{ measure.unknown }} = 0 then coalesce({{ measure.name }}, 0) end
         {%- elif measure.known -%}
-            case when {{ measure.sample }} = 0 or {{ measure.known }} > 0 then {{ measure.name }} end
+            case
+                when {{ measure.sample }} = 0 or {{ measure.known }} <> 0 or {{ measure.name }} <> 0
+                    then coalesce({{ measure.name }}, 0)
+            end
         {%- else -%}
             case when {{ measure.sample }} = 0 then coalesce({{ measure.name }}, 0) else {{ measure.name }} end
         {%- endif %} as {{ measure_type(measure) }}
