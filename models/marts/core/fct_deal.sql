@@ -1,5 +1,10 @@
 -- One row per deal as it stood at `as_of`. Its amount is what the ledger counts for it: summed over won deals it is
 -- won_amount, over open deals open_amount.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ remove_rows_of('touched') }}"
+) }}
+
 with
 
 build as (
@@ -11,7 +16,7 @@ build as (
 known as (
 
     select * from {{ ref('int_deal__knowledge') }}
-    where known_until is null
+    {{ rows_of('touched', 'known_until is null') }}
 
 ),
 
@@ -25,6 +30,7 @@ deals as (
 owner_stays as (
 
     select * from {{ ref('int_deal__owner_stays') }}
+    {{ rows_of('touched') }}
 
 ),
 
@@ -37,18 +43,21 @@ assignments as (
 steps as (
 
     select * from {{ ref('fct_deal_stage_interval') }}
+    {{ rows_of('touched') }}
 
 ),
 
 events as (
 
     select * from {{ ref('fct_deal_event') }}
+    {{ rows_of('touched') }}
 
 ),
 
 open_intervals as (
 
     select * from {{ ref('fct_deal_open_interval') }}
+    {{ rows_of('touched') }}
 
 ),
 
