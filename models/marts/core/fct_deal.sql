@@ -147,7 +147,7 @@ select
     coalesce(assignments.department_id, {{ unassigned('deals.deal_id') }}) as current_department_id,
     deals.account_id,
     deals.pipeline_id,
-    coalesce(standing.stage_id, still_open.stage_id) as stage_id,
+    coalesce(standing.stage_id, case when closings.deal_id is null then still_open.stage_id end) as stage_id,
 
     ---------- what
     coalesce(closings.event_type, 'open') as outcome,
@@ -190,7 +190,7 @@ left join standing
 left join closings
     on deals.deal_id = closings.deal_id and coalesce(standing.outcome, 'open') = closings.event_type
 left join still_open
-    on deals.deal_id = still_open.deal_id and still_open.recency = 1 and closings.deal_id is null
+    on deals.deal_id = still_open.deal_id and still_open.recency = 1
 where
     not deals.is_deleted
     and (deals.created_at is null or deals.created_at < build.as_of or closings.deal_id is not null)
