@@ -116,13 +116,14 @@ def _runner(tell: Tell = _silently, manifest: "Manifest | None" = None) -> "dbtR
 
 def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list[str]) -> "dbtRunnerResult":
     target = "scratch" if transformation.raw_database else "warehouse"
-    work_folder = transformation.work_folder.absolute()
+    project, work_folder = transformation.project.absolute(), transformation.work_folder.absolute()
     with _environment(transformation):
         return runner.invoke(
             [
                 *arguments,
-                *("--project-dir", str(transformation.project), "--profiles-dir", str(DBT_PROJECT)),
-                *("--vars", json.dumps({"crms": transformation.crms})),
+                *("--project-dir", str(project), "--profiles-dir", str(DBT_PROJECT)),
+                # What dbt remembers of a project names files by their place: another place must not share it.
+                *("--vars", json.dumps({"crms": transformation.crms, "project": str(project)})),
                 *("--target", target, "--target-path", str(work_folder / target), "--log-path", str(work_folder)),
                 # What failed is told by whoever asked for the build; all the rest stands in the log file.
                 *("--log-level", "none", "--log-level-file", "debug"),

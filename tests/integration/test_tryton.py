@@ -219,8 +219,8 @@ def test_ann_and_her_supervisor_are_a_team_of_the_company(nights: Nights) -> Non
         ("Bob Jones", "tryton:team-2"),
     ]
     assert nights.rows("select * from staging.stg_tryton__department order by all") == [
-        ("tryton:company-1", None, "The Company", None, False),
-        ("tryton:team-2", "tryton:company-1", "Bob Jones", "Bob Jones", False),
+        ("tryton:company-1", None, None, "The Company", None, False),
+        ("tryton:team-2", "tryton:company-1", "tryton:2", "Bob Jones", "Bob Jones", False),
     ]
 
 

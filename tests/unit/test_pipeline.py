@@ -258,14 +258,19 @@ def test_seeds_of_the_company_are_built_from_in_place_of_the_projects(empty: Pat
     written = seeds_of(_live(Settings(home=empty, seeds=own)))
     assert written["exchange_rate.csv"] == (own / "exchange_rate.csv").read_text()
     assert written["kpi_profile.csv"] == (SEEDS / "kpi_profile.csv").read_text()
-    assert _live(Settings(home=empty)).project == pipeline.DBT_PROJECT
+    assert seeds_of(_live(Settings(home=empty)))["exchange_rate.csv"] == (SEEDS / "exchange_rate.csv").read_text()
 
 
 def test_the_models_are_those_of_now(history: Path) -> None:
     project = prepared(history, TUESDAY).project
-    for name in ("dbt_project.yml", "macros", "models", "tests"):
+    for name in ("dbt_project.yml", "macros", "tests", "models/marts/kpi/kpi_value.sql"):
         assert (project / name).exists()
         assert (project / name).resolve() == (pipeline.DBT_PROJECT / name).resolve()
+
+
+def test_the_models_of_crms_that_are_not_read_are_not_there(empty: Path) -> None:
+    project = _live(Settings(home=empty, sources=("hubspot",), hubspot={"token": "secret"})).project
+    assert {path.name for path in (project / "models" / "staging").iterdir()} == {"kpimart", "hubspot"}
 
 
 def test_a_scratch_database_is_prepared_anew_each_time(history: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_stretch_in_which_a_deal_is_open_on_no_evening_is_not_published(compan
             ('at_once', date '2026-11-02', date '2026-11-02'),
             ('open', date '2026-11-02', null)
         ) as rows (deal_id, started_on, ended_on)
-        cross join (select 'm' as manager_id, 'd' as department_id, 0 as fields_filled)
+        cross join (select 'm' as manager_id, 'd' as department_id, 0 as fields_filled, false as tells_next_steps)
     """)
     company.publish()
     assert company.ask("select deal_id from deal_open_interval order by 1") == [("closed",), ("open",)]
