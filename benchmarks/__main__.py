@@ -1,6 +1,7 @@
 """`make bench`: each benchmark, one after the other."""
 
-from benchmarks import extraction, run
+from benchmarks import extraction, incremental, run
 
 run.main()
 extraction.main()
+incremental.main()

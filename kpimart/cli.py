@@ -39,6 +39,9 @@ Files = Annotated[Path | None, typer.Option("--files", help="Folder of the expor
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Count only what occurred before this date or time.")]
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="Read only what was accepted by this date or time.")]
+FullRefresh = Annotated[
+    bool, typer.Option("--full-refresh", help="Derive every deal anew, also those that nothing new is known of.")
+]
 Level = Literal["manager", "department", "company"]
 BuildId = Annotated[str | None, typer.Argument(help="The build.", show_default="the last one")]
 
@@ -59,6 +62,7 @@ def run(
     files: Files = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
+    full_refresh: FullRefresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Extract, build, validate and publish."""
@@ -71,6 +75,7 @@ def run(
             files=files,
             as_of=_moment(settings, "--as-of", as_of),
             known_at=_moment(settings, "--known-at", known_at),
+            full_refresh=full_refresh,
             tell=tell,
         )
     if as_json:
@@ -123,7 +128,13 @@ def watch(
 
 
 @app.command()
-def build(config: Config = None, as_of: AsOf = None, known_at: KnownAt = None, as_json: AsJson = False) -> None:
+def build(
+    config: Config = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    full_refresh: FullRefresh = False,
+    as_json: AsJson = False,
+) -> None:
     """Build the models from what was accepted."""
     settings = load_settings(config)
     with _progress() as tell:
@@ -131,6 +142,7 @@ def build(config: Config = None, as_of: AsOf = None, known_at: KnownAt = None, a
             settings,
             as_of=_moment(settings, "--as-of", as_of),
             known_at=_moment(settings, "--known-at", known_at),
+            full_refresh=full_refresh,
             tell=tell,
         )
     if as_json:

@@ -354,6 +354,8 @@ def _write_warehouse(warehouse: Path, coming: Path, job: _Job, entry: _Entry) ->
             """,
             {"payload": NOTHING_LEFT, "reason": FORGOTTEN},
         )
+        # What was derived from the old payloads is derived anew.
+        connection.execute("delete from ops.recipe")
         connection.execute(
             "insert into ops.forgotten values (?, ?, ?, ?, ?, ?, ?, ?)",
             [*job.record, entry.at, entry.by, entry.reason, list(entry.text_hashes), entry.erased],

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from kpimart.quality.parameters import raw_parameters, reporting_parameters
 from kpimart.quality.verdict import Verdict, explain, record
 from kpimart.seeds import seed_texts
 from kpimart.settings import Settings
-from kpimart.transform import Transformation, parse_dbt, run_dbt
+from kpimart.transform import Transformation, parse_dbt, recipe_of, run_dbt
 from kpimart.warehouse import (
     RAW_COLUMNS,
     WAREHOUSE_FILE,
@@ -81,10 +81,11 @@ def run(
     files: Path | None = None,
     as_of: datetime | None = None,
     known_at: datetime | None = None,
+    full_refresh: bool = False,
     clock: Clock = utc_now,
     tell: Tell = silently,
 ) -> Run:
-    """Extract, build, validate and publish; raises what the steps raise."""
+    """Extract, build, validate and publish; raises what the steps raise. full_refresh: as in `build`."""
     steps: dict[str, float] = {}
     _require_sound_seeds(settings, known_at)
     with writer_lock(settings.home), Judge() as judge:
@@ -97,7 +98,15 @@ def run(
         with _timed(steps, "raw gate"):
             extraction = _judge_landed(settings, landed, judge, clock=clock, tell=tell)
         with _timed(steps, "build"):
-            build = _build(settings, as_of=as_of, known_at=known_at, clock=clock, tell=tell, manifest=manifest)
+            build = _build(
+                settings,
+                as_of=as_of,
+                known_at=known_at,
+                full_refresh=full_refresh,
+                clock=clock,
+                tell=tell,
+                manifest=manifest,
+            )
         with _timed(steps, "validate"):
             verdict = _validate(settings, build, judge, clock=clock, tell=tell)
         with _timed(steps, "publish"):
@@ -128,6 +137,7 @@ def build(
     *,
     as_of: datetime | None = None,
     known_at: datetime | None = None,
+    full_refresh: bool = False,
     clock: Clock = utc_now,
     tell: Tell = silently,
 ) -> Build:
@@ -135,12 +145,14 @@ def build(
 
     as_of: only what occurred before it counts (default: the configured one, else now). known_at: only what was accepted
     by then is read (default: now). A build of an earlier moment than the last is made in a file of its own.
+    full_refresh: derive every deal anew, also those of which nothing was recorded since the last build; where the
+    models or the settings are others than the last build's, this is done anyway.
     Raises BuildFailed, and SettingsError for moments that nothing is known of, for a KPI catalogue with errors, and for
     holidays that no seed has.
     """
     _require_sound_seeds(settings, known_at)
     with writer_lock(settings.home):
-        return _build(settings, as_of=as_of, known_at=known_at, clock=clock, tell=tell)
+        return _build(settings, as_of=as_of, known_at=known_at, full_refresh=full_refresh, clock=clock, tell=tell)
 
 
 def validate(
@@ -237,14 +249,16 @@ def _build(
     *,
     as_of: datetime | None,
     known_at: datetime | None,
+    full_refresh: bool,
     clock: Clock,
     tell: Tell,
     manifest: "Manifest | None" = None,
 ) -> Build:
     from kpimart.extract.landing import record_decisions
 
-    started_at = clock()
+    recipe = recipe_of(DBT_PROJECT, settings.decisions())
     with open_warehouse(settings.home) as connection:
+        started_at = _next_start(connection, clock)
         if known_at is None:
             record_decisions(connection, settings, SEEDS, clock)
         # A clock that jumped back must not hide what was accepted before it did.
@@ -255,19 +269,57 @@ def _build(
         moment = as_of or (settings.moment(settings.as_of) if settings.as_of else known_by)
         build_id, place = _place_of(connection, started_at, moment, is_past=known_at is not None)
         made = Build(build_id, moment.astimezone(UTC), known_by, settings.home / place)
+        is_other = _is_made_otherwise(connection, recipe)
         connection.execute(
             "insert into ops.build values (?, ?, ?, ?, null, ?)",
             [made.build_id, made.as_of, made.known_at, started_at, place],
         )
+        connection.execute("insert into ops.recipe values (?, ?)", [made.build_id, recipe])
     if _is_live(made):
         transformation = _live(settings)
+        if is_other:
+            tell("models or settings are others than the last build's: deriving every deal anew")
     else:
         tell("preparing a scratch database")
         transformation, manifest = _prepare_scratch(settings, made), None
-    warnings = run_dbt(transformation, lambda node, _: tell(f"building {node}"), manifest)
+    warnings = run_dbt(
+        transformation,
+        lambda node, _: tell(f"building {node}"),
+        manifest,
+        full_refresh=_is_live(made) and (full_refresh or is_other),
+    )
     with open_warehouse(settings.home) as connection:
         connection.execute("update ops.build set finished_at = ? where build_id = ?", [clock(), made.build_id])
     return replace(made, warnings=warnings)
+
+
+def _next_start(connection: duckdb.DuckDBPyConnection, clock: Clock) -> datetime:
+    """Now, and after the start of every build so far, whatever the clock says: the last one is the one being made."""
+    now, last = clock(), _scalar(connection, "select max(started_at) from ops.build")
+    return max(now, last + timedelta(microseconds=1)) if last else now
+
+
+def _is_made_otherwise(connection: duckdb.DuckDBPyConnection, recipe: str) -> bool:
+    """Whether some table of the warehouse may be of another recipe: the last finished build's, or one begun since."""
+    return bool(
+        _scalar(
+            connection,
+            f"""
+            with live as (
+                select build.*, recipe.recipe
+                from ops.build as build
+                left join ops.recipe as recipe using (build_id)
+                where build.database_path = '{WAREHOUSE_FILE}'
+            )
+
+            select count(*)
+            from live
+            where
+                started_at >= coalesce((select max(started_at) from live where finished_at is not null), '-infinity')
+                and recipe is distinct from '{recipe}'
+            """,
+        )
+    )
 
 
 def _validate(settings: Settings, made: Build, judge: Judge, *, clock: Clock, tell: Tell) -> Verdict:

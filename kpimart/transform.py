@@ -4,6 +4,7 @@ One invocation builds everything: a process per model would pay dbt's start each
 """
 
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import duckdb
 
 from kpimart.errors import BuildFailed, StorageFailed
 from kpimart.paths import DBT_PROJECT
@@ -49,14 +52,34 @@ def parse_dbt(transformation: Transformation) -> "Manifest":
     return cast("Manifest", result.result)
 
 
-def run_dbt(transformation: Transformation, tell: Tell, manifest: "Manifest | None" = None) -> tuple[str, ...]:
+def recipe_of(project: Path, decisions: dict[str, Any]) -> str:
+    """A hash of all that tables are made by, other than raw and seeds: models, macros, settings, the database.
+
+    What was made by one recipe is not continued by another. decisions: as `Settings.decisions` gives them.
+    """
+    digest = hashlib.sha256(f"{duckdb.__version__}\n{json.dumps(decisions, sort_keys=True)}".encode())
+    for path in sorted(
+        [project / "dbt_project.yml", *(project / "macros").rglob("*"), *(project / "models").rglob("*")]
+    ):
+        if path.is_file():
+            digest.update(f"\n{path.relative_to(project)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def run_dbt(
+    transformation: Transformation, tell: Tell, manifest: "Manifest | None" = None, *, full_refresh: bool = False
+) -> tuple[str, ...]:
     """Build all seeds, models and tests; returns what tests warn of, each in a few lines.
 
-    manifest: what `parse_dbt` read of this project for this target, to save reading it again.
+    manifest: what `parse_dbt` read of this project for this target, to save reading it again. full_refresh: build also
+    those tables anew that are kept from one build to the next.
     Raises BuildFailed that names what failed: a model with the database's words, a test with the rows that it found;
     StorageFailed when the disk was full.
     """
-    result = _invoke(_runner(tell, manifest), transformation, ["build", "--exclude-resource-type", "unit_test"])
+    refresh = ["--full-refresh"] if full_refresh else []
+    result = _invoke(
+        _runner(tell, manifest), transformation, ["build", "--exclude-resource-type", "unit_test", *refresh]
+    )
     if result.exception is not None:
         _refuse_full_disk(transformation, str(result.exception))
         raise BuildFailed(f"dbt could not start the build: {result.exception}") from result.exception
@@ -93,13 +116,14 @@ def _runner(tell: Tell = _silently, manifest: "Manifest | None" = None) -> "dbtR
 
 def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list[str]) -> "dbtRunnerResult":
     target = "scratch" if transformation.raw_database else "warehouse"
-    work_folder = transformation.work_folder.absolute()
+    project, work_folder = transformation.project.absolute(), transformation.work_folder.absolute()
     with _environment(transformation):
         return runner.invoke(
             [
                 *arguments,
-                *("--project-dir", str(transformation.project), "--profiles-dir", str(DBT_PROJECT)),
-                *("--vars", json.dumps({"crms": transformation.crms})),
+                *("--project-dir", str(project), "--profiles-dir", str(DBT_PROJECT)),
+                # What dbt remembers of a project names files by their place: another place must not share it.
+                *("--vars", json.dumps({"crms": transformation.crms, "project": str(project)})),
                 *("--target", target, "--target-path", str(work_folder / target), "--log-path", str(work_folder)),
                 # What failed is told by whoever asked for the build; all the rest stands in the log file.
                 *("--log-level", "none", "--log-level-file", "debug"),

@@ -104,6 +104,12 @@ create table if not exists ops.build (
     database_path varchar not null
 );
 
+-- One row per build whose tables the next one may go on with: a hash of what made them, code and settings.
+create table if not exists ops.recipe (
+    build_id varchar primary key,
+    recipe varchar not null
+);
+
 -- One row per expectation of a gate; subject_id is the batch or the build that was judged.
 create table if not exists ops.quality_result (
     subject_id varchar not null,

@@ -31,7 +31,12 @@
 {%- endmacro %}
 
 {#- A record that names itself is the one that stayed. -#}
+{#- Where no mapping names such a column, the deals need not be read for it. -#}
 {% macro mapped_deal_merge(crm) -%}
+{%- set mappings = (company().get(crm) or {}).get('deals') or [] -%}
+{%- if execute and not mappings | selectattr('columns.merged_into') | list -%}
+{{ no_such_entity() }}
+{%- else -%}
 select * from (
     {% call(mapping) from_mappings(crm, 'deals') -%}
         {{ crm_id(crm, 'id') }} as deal_id,
@@ -42,6 +47,7 @@ select * from (
     {%- endcall %}
 ) as told
 where merged_into_deal_id <> deal_id and {{ was_in_force() }}
+{%- endif -%}
 {%- endmacro %}
 
 {% macro mapped_deal_owner_change(crm) -%}

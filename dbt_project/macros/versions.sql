@@ -19,7 +19,20 @@
     from {{ source('raw', crm ~ '__' ~ object) }} as version
     inner join {{ source('ops', 'batch_verdict') }} as verdict
         on version.batch_id = verdict.batch_id
-    where verdict.verdict = 'accepted'
+    where
+        verdict.verdict = 'accepted'
+        {%- if goes_on() %}
+        -- all versions of the records of which something was accepted after the last that this table has
+        and version.id in (
+            select fresh.id
+            from {{ source('raw', crm ~ '__' ~ object) }} as fresh
+            inner join {{ source('ops', 'batch_verdict') }} as fresh_verdict
+                on fresh.batch_id = fresh_verdict.batch_id
+            where
+                fresh_verdict.verdict = 'accepted'
+                and fresh_verdict.judged_at > coalesce((select max(recorded_at) from {{ this }}), {{ always() }})
+        )
+        {%- endif %}
     window version_order as (partition by version.id order by version.updated_at nulls first, version.landed_at)
 {%- endmacro %}
 

@@ -143,11 +143,21 @@ def held_batches(connection: duckdb.DuckDBPyConnection) -> set[str]:
 def judge(
     connection: duckdb.DuckDBPyConnection, batch_ids: Sequence[str], verdict: Verdict, reason: str | None, clock: Clock
 ) -> None:
-    """Record the verdict on pending batches; `reason` is for people. A batch is not judged before it was landed."""
+    """Record the verdict on pending batches; `reason` is for people. A batch is not judged before it was landed, and
+    after all that were judged already, whatever the clock says: staging goes on behind the last verdict that it read.
+    """
     connection.execute(
         """
         insert into ops.batch_verdict (batch_id, verdict, judged_at, reason)
-        select batch_id, $verdict, greatest($now, (select max(landed_at) from ops.batch)), $reason
+        select
+            batch_id,
+            $verdict,
+            greatest(
+                $now,
+                (select max(landed_at) from ops.batch),
+                (select max(judged_at) + interval 1 microsecond from ops.batch_verdict)
+            ),
+            $reason
         from ops.batch
         where list_contains($batch_ids, batch_id)
         """,

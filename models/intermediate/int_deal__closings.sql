@@ -1,22 +1,30 @@
 -- One row per amount that a closing stood at: the closing itself, and each later change of its amount, with the moment
 -- at which the next one, or a reopening, took it back. As it was known.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ remove_rows_of('changed') }}"
+) }}
+
 with
 
 steps as (
 
     select * from {{ ref('int_deal__steps') }}
+    {{ rows_of('changed') }}
 
 ),
 
 known as (
 
     select * from {{ ref('int_deal__knowledge') }}
+    {{ rows_of('changed') }}
 
 ),
 
 owner_stays as (
 
     select * from {{ ref('int_deal__owner_stays') }}
+    {{ rows_of('changed') }}
 
 ),
 

@@ -1,28 +1,37 @@
 -- One row per thing that happened to a deal, as it was known. An amount or a closing that something took back has a
 -- second row with sign −1, with the credit and the amount of the first.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ remove_rows_of('changed') }}"
+) }}
+
 with
 
 known as (
 
     select * from {{ ref('int_deal__knowledge') }}
+    {{ rows_of('changed') }}
 
 ),
 
 steps as (
 
     select * from {{ ref('int_deal__steps') }}
+    {{ rows_of('changed') }}
 
 ),
 
 closings as (
 
     select * from {{ ref('int_deal__closings') }}
+    {{ rows_of('changed') }}
 
 ),
 
 owner_stays as (
 
     select * from {{ ref('int_deal__owner_stays') }}
+    {{ rows_of('changed') }}
 
 ),
 

@@ -1,27 +1,44 @@
 -- One row per deal, moment at which something new was recorded of it, and version of the deal known by then.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ remove_rows_of('changed') }}"
+) }}
+
 with
 
 versions as (
 
-    {{ from_every_crm('deal_version') }}
+    select * from (
+        {{ from_every_crm('deal_version') }}
+    ) as told
+    {{ rows_of('changed') }}
 
 ),
 
 stage_changes as (
 
-    {{ from_every_crm('deal_stage_change') }}
+    select * from (
+        {{ from_every_crm('deal_stage_change') }}
+    ) as told
+    {{ rows_of('changed') }}
 
 ),
 
 owner_changes as (
 
-    {{ from_every_crm('deal_owner_change') }}
+    select * from (
+        {{ from_every_crm('deal_owner_change') }}
+    ) as told
+    {{ rows_of('changed') }}
 
 ),
 
 mergers as (
 
-    {{ from_every_crm('deal_merge') }}
+    select * from (
+        {{ from_every_crm('deal_merge') }}
+    ) as told
+    {{ rows_of('changed') }}
 
 ),
 

@@ -1,17 +1,25 @@
 -- One row per stay of a deal with an owner, as its history of owners was known. Deals without such a history have none;
 -- of the others the first owner has had it always, so that every moment has one.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ remove_rows_of('changed') }}"
+) }}
+
 with
 
 known as (
 
     select deal_id, knowledge_number, known_from from {{ ref('int_deal__knowledge') }}
-    where is_last_version
+    {{ rows_of('changed', 'is_last_version') }}
 
 ),
 
 owner_changes as (
 
-    {{ from_every_crm('deal_owner_change') }}
+    select * from (
+        {{ from_every_crm('deal_owner_change') }}
+    ) as told
+    {{ rows_of('changed') }}
 
 ),
 

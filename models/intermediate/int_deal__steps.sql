@@ -1,10 +1,16 @@
 -- One row per step of a deal through its stages, as it was known: from the CRM's history of stages where there is one,
 -- else from the versions seen. `first_version` and `last_version` bound the versions that describe the step.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ remove_rows_of('changed') }}"
+) }}
+
 with
 
 known as (
 
     select * from {{ ref('int_deal__knowledge') }}
+    {{ rows_of('changed') }}
 
 ),
 
@@ -16,7 +22,10 @@ stages as (
 
 stage_changes as (
 
-    {{ from_every_crm('deal_stage_change') }}
+    select * from (
+        {{ from_every_crm('deal_stage_change') }}
+    ) as told
+    {{ rows_of('changed') }}
 
 ),
 

@@ -1,5 +1,10 @@
 -- One row per deal as it stood at `as_of`. Its amount is what the ledger counts for it: summed over won deals it is
 -- won_amount, over open deals open_amount.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ remove_rows_of('touched') }}"
+) }}
+
 with
 
 build as (
@@ -11,7 +16,7 @@ build as (
 known as (
 
     select * from {{ ref('int_deal__knowledge') }}
-    where known_until is null
+    {{ rows_of('touched', 'known_until is null') }}
 
 ),
 
@@ -25,6 +30,7 @@ deals as (
 owner_stays as (
 
     select * from {{ ref('int_deal__owner_stays') }}
+    {{ rows_of('touched') }}
 
 ),
 
@@ -37,18 +43,21 @@ assignments as (
 steps as (
 
     select * from {{ ref('fct_deal_stage_interval') }}
+    {{ rows_of('touched') }}
 
 ),
 
 events as (
 
     select * from {{ ref('fct_deal_event') }}
+    {{ rows_of('touched') }}
 
 ),
 
 open_intervals as (
 
     select * from {{ ref('fct_deal_open_interval') }}
+    {{ rows_of('touched') }}
 
 ),
 
@@ -138,7 +147,7 @@ select
     coalesce(assignments.department_id, {{ unassigned('deals.deal_id') }}) as current_department_id,
     deals.account_id,
     deals.pipeline_id,
-    coalesce(standing.stage_id, still_open.stage_id) as stage_id,
+    coalesce(standing.stage_id, case when closings.deal_id is null then still_open.stage_id end) as stage_id,
 
     ---------- what
     coalesce(closings.event_type, 'open') as outcome,
@@ -181,7 +190,7 @@ left join standing
 left join closings
     on deals.deal_id = closings.deal_id and coalesce(standing.outcome, 'open') = closings.event_type
 left join still_open
-    on deals.deal_id = still_open.deal_id and still_open.recency = 1 and closings.deal_id is null
+    on deals.deal_id = still_open.deal_id and still_open.recency = 1
 where
     not deals.is_deleted
     and (deals.created_at is null or deals.created_at < build.as_of or closings.deal_id is not null)

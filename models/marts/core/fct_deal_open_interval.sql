@@ -1,24 +1,30 @@
 -- One row per stretch of time in which a deal is open and its stage, manager, department and amount stay the same, as
 -- it is known now. A deal without dates has been open always (no started_at); one that is open still has no ended_at.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ remove_rows_of('touched') }}"
+) }}
+
 with
 
 known as (
 
     select * from {{ ref('int_deal__knowledge') }}
-    where known_until is null
+    {{ rows_of('touched', 'known_until is null') }}
 
 ),
 
 steps as (
 
     select * from {{ ref('int_deal__steps') }}
-    where known_until is null
+    {{ rows_of('touched', 'known_until is null') }}
 
 ),
 
 owner_stays as (
 
     select * from {{ ref('int_deal__owner_stays') }}
+    {{ rows_of('touched') }}
 
 ),
 

@@ -1,4 +1,9 @@
 -- One row per ledger row that had occurred by `as_of`, with what the measures need to know of its deal.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ remove_rows_of('counted') }}"
+) }}
+
 with
 
 build as (
@@ -12,7 +17,7 @@ ledger as (
     select events.*
     from {{ ref('fct_deal_event') }} as events
     cross join build
-    where events.occurred_at < build.as_of
+    {{ rows_of('counted', 'events.occurred_at < build.as_of') }}
 
 ),
 

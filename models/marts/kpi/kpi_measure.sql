@@ -288,7 +288,10 @@ distinct_{{ relation }} as (
 -- A part of a deal has no cycle of its own.
 whole_wins as (
 
-    select * from {{ ref('kpi_credited_event') }}
+    select
+        *,
+        sign = 1 and count(*) over (partition by credit_lens, deal_id) = 1 as is_only
+    from {{ ref('kpi_credited_event') }}
     where event_type = 'won' and cycle_days is not null and credit_lens in ('at_event', 'current_owner')
 
 ),
@@ -296,13 +299,13 @@ whole_wins as (
 wins as (
 
     {{ in_every_cut('whole_wins', [
-        'organisation_id', 'manager_id', 'department_id', 'deal_id', 'sign', 'cycle_days', 'occurred_on'
+        'organisation_id', 'manager_id', 'department_id', 'deal_id', 'sign', 'cycle_days', 'occurred_on', 'is_only'
     ]) }}
 
 ),
 
--- What was taken back, by a reopening or because it was known wrongly, is no cycle.
-standing_cycles as (
+{% for wins, condition in [('only_wins', 'wins.is_only'), ('repeated_wins', 'not wins.is_only')] %}
+{{ wins }} as (
 
     select
         wins.cut_id,
@@ -311,7 +314,7 @@ standing_cycles as (
         entities.entity_id,
         wins.deal_id,
         wins.cycle_days,
-        sum(wins.sign) as win_count
+        wins.sign
     from wins
     inner join period_days
         on
@@ -322,18 +325,13 @@ standing_cycles as (
             wins.organisation_id = entities.organisation_id
             and wins.manager_id = entities.manager_id
             and wins.department_id = entities.department_id
-    group by
-        wins.cut_id,
-        period_days.period_grain,
-        period_days.period_start,
-        entities.entity_id,
-        wins.deal_id,
-        wins.cycle_days
+    where {{ condition }}
 
 ),
 
--- A deal that was won, reopened and won again within the period is one win.
-cycles as (
+{% endfor %}
+-- What was taken back, by a reopening or because it was known wrongly, is no cycle.
+standing_cycles as (
 
     select
         cut_id,
@@ -341,10 +339,35 @@ cycles as (
         period_start,
         entity_id,
         deal_id,
+        cycle_days,
+        sum(sign) as win_count
+    from repeated_wins
+    group by cut_id, period_grain, period_start, entity_id, deal_id, cycle_days
+
+),
+
+-- A deal that was won, reopened and won again within the period is one win. Most are won once: theirs need no counting.
+cycles as (
+
+    select
+        cut_id,
+        period_grain,
+        period_start,
+        entity_id,
         max(cycle_days) filter (where win_count > 0) as cycle_days
     from standing_cycles
     group by cut_id, period_grain, period_start, entity_id, deal_id
     having sum(win_count) > 0
+
+    union all
+
+    select
+        cut_id,
+        period_grain,
+        period_start,
+        entity_id,
+        cycle_days
+    from only_wins
 
 ),
 
