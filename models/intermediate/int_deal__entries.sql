@@ -1,5 +1,5 @@
--- One row per entry in a deal's books: what is known of it for the first time, and what is no longer so. Whose department
--- has it and what it is worth is not told here; it may be told differently every night.
+-- One row per entry in a deal's books: what is known of it for the first time, and what is no longer so. Whose
+-- department has it and what it is worth is not told here; it may be told differently every night.
 {{ config(
     materialized='incremental', incremental_strategy='append', on_schema_change='fail',
     pre_hook="{{ remove_rows_of('changed') }}"

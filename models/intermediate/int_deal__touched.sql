@@ -1,5 +1,5 @@
--- One row per deal to derive anew beyond what is known of it alone: it changed, or the seat of a manager of it, the rate
--- of its currency or the shape of the organisation did, or what was still to come when the last build was made has come.
+-- One row per deal to derive anew beyond what is known of it alone: it changed, or the seat of a manager of it, the
+-- rate of its currency or the shape of the organisation did, or what was to come when the last build was made has come.
 with
 
 build as (

@@ -65,9 +65,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     for name, content in (("deals.csv", DEALS), ("leads.csv", LEADS), ("activities.csv", ACTIVITIES)):
         company.write(name, content)
     company.configure(f"{SETTINGS.format(seeds=seeds)}{CONFIG}{MAPPED}")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(company.root)
-        run = company.run_here()
+    run = company.run_here()
     assert run.build.warnings == ()
     return company
 
