@@ -246,9 +246,9 @@ class _Maker:
         row: Row = NO_DEAL | {
             "id": deal,
             "manager": self._one_of(*self._owners),
-            "account": self._one_of(None, "a0", "a1", "a2", "a2"),
+            "account": self._one_of(None, "a0", "a0", "a1"),
             "pipeline": self._one_of("new", "renewals"),
-            "stage": self._one_of("New", "New", "New", *STAGES),
+            "stage": self._one_of("New", "New", "Won", *STAGES),
             "product": self._one_of(None, "Pump", "Valve"),
             "source": self._one_of(None, "Web"),
             "amount": self._amount(),

@@ -32,7 +32,7 @@ WORLDS = [
     (ZoneInfo("Pacific/Auckland"), Calendar(weeks=(5, 4, 4), first_month=3)),
 ]
 CASES = list(enumerate(WORLDS)) if IS_FULL else [(0, WORLDS[0])]
-COMPANIES = 24
+COMPANIES = 48 if IS_FULL else 24
 # At midnight, in the midst of the nights in which clocks change, and in the midst of a day.
 AS_OF = [datetime(2026, 3, 9), datetime(2026, 3, 29, 2, 30), datetime(2026, 4, 5, 0, 30), datetime(2026, 4, 16, 10, 30)]  # noqa: DTZ001
 LAST = NIGHTS - 1
