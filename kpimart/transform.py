@@ -117,7 +117,7 @@ def _runner(tell: Tell = _silently, manifest: "Manifest | None" = None) -> "dbtR
 def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list[str]) -> "dbtRunnerResult":
     target = "scratch" if transformation.raw_database else "warehouse"
     project, work_folder = transformation.project.absolute(), transformation.work_folder.absolute()
-    with _environment(transformation):
+    with _environment(transformation), _opened_once():
         return runner.invoke(
             [
                 *arguments,
@@ -132,6 +132,17 @@ def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list
                 "--no-write-json",
             ]
         )
+
+
+@contextmanager
+def _opened_once() -> Iterator[None]:
+    """dbt opens the database for its first model; it is closed, for others to open it, when the last one is done."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    try:
+        yield
+    finally:
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

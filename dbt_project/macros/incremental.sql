@@ -12,13 +12,13 @@
         where changed_in = (select build_id from {{ ref('stg_kpimart__build') }})
     {%- elif which == 'touched' -%}
         select deal_id
-        from {{ ref('int_deal__touched') }}
+        from {{ ref('deal_touched') }}
     {%- elif which == 'counted' -%}
         {{ deals('touched') }}
         union
         select deal_id
-        from {{ ref('int_purchase__content') }}
-        where changed_in = (select build_id from {{ ref('stg_kpimart__build') }})
+        from {{ ref('purchase_content') }}
+        where changed_in = (select build_id from {{ ref('build_moment') }})
     {%- endif -%}
 {%- endmacro %}
 

@@ -35,9 +35,9 @@ OF_BUILDS = {
     "stg_kpimart__build",
     "stg_kpimart__live_build",
     "int_deal__content",
-    "int_deal__touched",
-    "int_purchase__content",
-    "int_surroundings__content",
+    "deal_touched",
+    "purchase_content",
+    "surroundings_content",
 }
 KEPT = ("stg_files__deal_version", "int_deal__knowledge", "int_deal__facts", "int_deal__entries")
 WON_ON = date(2026, 3, 11)
@@ -153,7 +153,7 @@ select kpi_code, period_grain, period_start, period_end, entity_level, entity_ke
 from kpi.kpi_value
 where manager_id is null or manager_id <> 'files:late'
 """
-TOUCHED = "select count(*) from intermediate.int_deal__touched"
+TOUCHED = "select count(*) from core.deal_touched"
 
 
 def tell_of(home: Home, rows: Iterable[dict[str, Any]]) -> None:

@@ -34,7 +34,7 @@ entries as (
 
 surroundings as (
 
-    select * from {{ ref('int_surroundings__content') }}
+    select * from {{ ref('surroundings_content') }}
 
 ),
 
