@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
+from model_calendar import Calendar
 from random_companies import NO_DEAL, Told, companies, side_by_side
 from random_runs import Warehouse, configuration
 
@@ -26,6 +27,7 @@ from kpimart.transform import Transformation
 from kpimart.warehouse import WAREHOUSE_FILE
 
 ZONE = ZoneInfo("Europe/Berlin")
+CALENDAR = Calendar()
 # What the companies tell of days to come has not happened in the first nights, and has in the last.
 FIRST, SECOND, LAST = (datetime(2026, *day, 10, 30, tzinfo=ZONE).astimezone(UTC) for day in ((3, 9), (3, 30), (4, 16)))
 COMPANIES = 12
@@ -67,7 +69,7 @@ class Home(Warehouse):
     """A warehouse that is built night by night, and compared with another one that is built in full."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root, ZONE)
+        super().__init__(root, ZONE, CALENDAR)
         self._root = root
         self._as_of = FIRST
         self._compared = 0
@@ -164,7 +166,7 @@ def tell_of(home: Home, rows: Iterable[dict[str, Any]]) -> None:
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     home = Home(tmp_path_factory.mktemp("nights"))
     nights: dict[int, list[Told]] = {}
-    for each in side_by_side(companies(COMPANIES, number=7, zone=ZONE)):
+    for each in side_by_side(companies(COMPANIES, number=7, zone=ZONE, calendar=CALENDAR), CALENDAR):
         nights.setdefault(each.night, []).append(each)
     told, differs, derived, figures = {}, {}, {}, {}
 
@@ -224,10 +226,10 @@ def test_a_late_correction_changes_the_figures_of_its_own_periods_only(history: 
 
 def test_a_stage_with_another_outcome_derives_every_deal_anew(history: History) -> None:
     home = history.home
-    config = configuration(ZONE).replace(
+    config = configuration(ZONE, CALENDAR).replace(
         'name = "Offer"\nposition = 1\noutcome = "open"', 'name = "Offer"\nposition = 1\noutcome = "lost"'
     )
-    assert config != configuration(ZONE)
+    assert config != configuration(ZONE, CALENDAR)
     (home._root / "kpimart.toml").write_text(config)
     home.settings = load_settings(home._root / "kpimart.toml", home=home.settings.home)
     told = home.night(LAST)
