@@ -248,6 +248,7 @@ def test_the_warehouse_has_its_tables_and_speaks_utc(tmp_path: Path) -> None:
         "ops.forgotten",
         "ops.schema_change",
         "ops.build",
+        "ops.recipe",
         "ops.quality_result",
     }
     assert zone == ("UTC",)

@@ -1,7 +1,5 @@
 -- One row per uninterrupted stay of a deal in a stage, as it is known now. A stage entered twice has two rows; a stay
 -- that goes on has no left_at; a deal without dates has no entered_at.
-{{ config(materialized='view') }}
-
 with
 
 steps as (
