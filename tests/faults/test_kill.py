@@ -62,7 +62,7 @@ def wait_until_said(words: str, terminal: int) -> None:
         said = said[-1000:] + os.read(terminal, 65_536)
 
 
-@pytest.mark.parametrize("words", sample(list(MOMENTS), 3))
+@pytest.mark.parametrize("words", sample(list(MOMENTS), 2))
 def test_after_a_kill_the_next_run_publishes_what_it_would_have(company: Company, words: str) -> None:
     expected = undisturbed_tables(company)
     company.rewind(RELEASED)
