@@ -19,10 +19,11 @@ from kpimart.demo.nights import reading
 from kpimart.demo.server import Served, World, amocrm, bitrix24, hubspot, serve
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import open_database
+from sampling import IS_FULL
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OPENED_ON, UNTIL = date(2026, 5, 1), date(2026, 9, 1)
-NIGHTS = 2
+NIGHTS = 2 if IS_FULL else 1
 
 Figures = dict[tuple[Any, ...], Decimal]
 

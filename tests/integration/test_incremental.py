@@ -25,6 +25,7 @@ from kpimart.paths import SEEDS
 from kpimart.settings import load_settings
 from kpimart.transform import Transformation
 from kpimart.warehouse import WAREHOUSE_FILE
+from sampling import IS_FULL
 
 ZONE = ZoneInfo("Europe/Berlin")
 CALENDAR = Calendar()
@@ -216,6 +217,7 @@ def test_a_late_correction_changes_the_figures_of_its_own_periods_only(history: 
     assert [row for row in changed if not row[2] <= WON_ON <= row[3]] == []
 
 
+@pytest.mark.skipif(not IS_FULL, reason="one more full build: make test-full")
 def test_a_stage_with_another_outcome_derives_every_deal_anew(history: History) -> None:
     home = history.home
     config = configuration(ZONE, CALENDAR).replace(
