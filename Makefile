@@ -6,8 +6,6 @@ export PYTHON
 KPIMART_HOME ?= var
 export KPIMART_HOME
 
-# Tests wait for servers and processes too: with one more than there are cores none is idle.
-WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 # An interpreter that is not here is an error to read, not a download.
 export UV_PYTHON_DOWNLOADS = never
@@ -33,10 +31,10 @@ run: setup ## Run the main job on the embedded demo, read over HTTP, for three n
 	$(BIN)/kpimart demo run --config examples/demo_bitrix24/kpimart.toml
 
 test: setup ## Run the tests, long ones on seeded samples
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-full: setup ## Run the tests at full count
-	TEST_FULL=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+	TEST_FULL=1 $(BIN)/pytest -n auto --dist loadfile
 
 lint: lint-python lint-types lint-sql lint-yaml ## Check style, types, SQL and YAML, as pre-commit does
 
