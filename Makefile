@@ -6,7 +6,6 @@ export PYTHON
 KPIMART_HOME ?= var
 export KPIMART_HOME
 
-
 # An interpreter that is not here is an error to read, not a download.
 export UV_PYTHON_DOWNLOADS = never
 
