@@ -2,7 +2,7 @@
 
     python -m benchmarks.incremental [--deals N] [--home FOLDER]
 
-A company of 200 managers in 20 departments is written straight into raw: N deals (2 million) over four years with five
+A company of 200 managers in 20 departments is written straight into raw: N deals (500,000) over four years with five
 stage changes each, a tenth of them in two or three versions that came in later nights. It is built in full. Then a
 night touches 1 % of the deals: most move to their next stage, some change their amount, some are new. It is built
 again, and once more in full, from the same raw, in another warehouse: every table must hold the same rows.
@@ -153,7 +153,7 @@ def main() -> None:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--deals", type=int, default=2_000_000, help="how many deals (2 million)")
+    parser.add_argument("--deals", type=int, default=500_000, help="how many deals (500,000)")
     parser.add_argument("--home", type=Path, help="an empty folder to work in, and to leave (default: a temporary one)")
     return parser.parse_args(arguments)
 
