@@ -30,6 +30,10 @@ demo = typer.Typer(help="A small company that lives, to try everything on.", no_
 app.add_typer(demo, name="demo")
 kpi = typer.Typer()
 app.add_typer(kpi, name="kpi")
+releases = typer.Typer()
+app.add_typer(releases, name="releases")
+export = typer.Typer(help="Bring a release to where others work with it.", no_args_is_help=True)
+app.add_typer(export, name="export")
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="The kpimart.toml to use.", show_default="./kpimart.toml")
@@ -43,6 +47,7 @@ FullRefresh = Annotated[
     bool, typer.Option("--full-refresh", help="Derive every deal anew, also those that nothing new is known of.")
 ]
 Level = Literal["manager", "department", "company"]
+ReleaseId = Annotated[str | None, typer.Option("--release", help="A release.", show_default="the current one")]
 BuildId = Annotated[str | None, typer.Argument(help="The build.", show_default="the last one")]
 
 
@@ -192,9 +197,7 @@ def kpi_table(
         list[str] | None, typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="those of the profile")
     ] = None,
     lang: Annotated[Literal["en", "ru"], typer.Option("--lang", help="Language of the names.")] = "en",
-    release_id: Annotated[
-        str | None, typer.Option("--release", help="A release.", show_default="the current one")
-    ] = None,
+    release_id: ReleaseId = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -224,9 +227,7 @@ def explain(
     ] = "month",
     list_all: Annotated[bool, typer.Option("--all", help="List every contribution.")] = False,
     lang: Annotated[Literal["en", "ru"], typer.Option("--lang", help="Language of the names.")] = "en",
-    release_id: Annotated[
-        str | None, typer.Option("--release", help="A release.", show_default="the current one")
-    ] = None,
+    release_id: ReleaseId = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -264,9 +265,7 @@ def simulate(
     like_last_year: Annotated[
         bool, typer.Option("--like-last-year", help="Where there is no target, ask for the figure of the year before.")
     ] = False,
-    release_id: Annotated[
-        str | None, typer.Option("--release", help="A release.", show_default="the current one")
-    ] = None,
+    release_id: ReleaseId = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -367,18 +366,116 @@ def forget(
         _print(*report.of_finding(finding), f"{record} is forgotten")
 
 
-@app.command()
-def releases(config: Config = None, as_json: AsJson = False) -> None:
-    """List the releases, the last published first."""
+@releases.callback(invoke_without_command=True)
+def releases_table(context: typer.Context, config: Config = None, as_json: AsJson = False) -> None:
+    """List the releases that are kept, the last published first."""
     from kpimart.publish.release import damaged_releases
     from kpimart.publish.release import releases as all_releases
 
+    if context.invoked_subcommand:
+        _refuse_options_before(context)
+        return
     settings = load_settings(config)
     listed = all_releases(settings.home)
     if as_json:
         _print_json([{**dataclasses.asdict(release), "path": release.database} for release in listed])
         return
     _print(*report.of_releases(settings, listed), *damaged_releases(settings.home).values())
+
+
+@releases.command("diff")
+def releases_diff(
+    before: Annotated[str, typer.Argument(help="The release to compare with.")],
+    after: Annotated[str | None, typer.Argument(help="The other one.", show_default="the current one")] = None,
+    codes: Annotated[
+        list[str] | None, typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="all")
+    ] = None,
+    by: Annotated[Level | None, typer.Option("--by", help="Whose figures.", show_default="everybody's")] = None,
+    list_all: Annotated[bool, typer.Option("--all", help="List every figure that changed.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which figures changed between two releases, by how much, and what in the ledger is behind it."""
+    from kpimart.publish.diff import SHOWN_CELLS
+    from kpimart.publish.diff import diff as compare
+    from kpimart.publish.release import find
+
+    home = load_settings(config).home
+    found = compare(
+        find(home, before),
+        find(home, after),
+        kpi_codes=codes or (),
+        level=by,
+        limit=None if list_all else SHOWN_CELLS,
+    )
+    if as_json:
+        _print_json({**dataclasses.asdict(found), "cell_count": found.cell_count})
+    else:
+        _print(*report.of_difference(found))
+
+
+@app.command()
+def verify(
+    release_id: Annotated[str | None, typer.Argument(help="The release.", show_default="the current one")] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Also build it again from raw, at its two moments, and compare all rows.")
+    ] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that a release is what was published: its files, the chain of manifests, its control totals."""
+    with _progress() as tell:
+        found = pipeline.verify(load_settings(config), release_id, rebuild=rebuild, tell=tell)
+    if as_json:
+        _print_json(
+            {
+                "release": dataclasses.asdict(found.release),
+                "chain": found.chain,
+                "rebuilt": None if found.rebuilt is None else [dataclasses.asdict(each) for each in found.rebuilt],
+                "changed_batches": found.changed_batches,
+            }
+        )
+    else:
+        _print(*report.of_verification(found))
+    if not found.is_right:
+        raise typer.Exit(KpiMartError.exit_code)
+
+
+@export.command("workbook")
+def export_workbook(
+    file: Annotated[Path, typer.Argument(help="The .xlsx to write.")],
+    tables: Annotated[
+        list[str] | None,
+        typer.Option("--table", help="A published table; repeat it.", show_default="figures, scorecards, dimensions"),
+    ] = None,
+    release_id: ReleaseId = None,
+    config: Config = None,
+) -> None:
+    """Write a release as an Excel workbook, a sheet a table."""
+    from kpimart.publish.release import find, verify_release
+    from kpimart.publish.workbook import export_workbook as write
+
+    settings = load_settings(config)
+    release = verify_release(settings.home, find(settings.home, release_id).release_id)
+    with _progress() as tell:
+        sheets = write(release, file, settings.zone, tables or (), tell)
+    rows = sum(sheet.rows for sheet in sheets)
+    _print(f"release {release.release_id}: {len(sheets)} tables, {rows:,} rows in {file}")
+
+
+@export.command("parquet")
+def export_parquet(
+    folder: Annotated[Path, typer.Argument(help="The folder to write.")],
+    release_id: ReleaseId = None,
+    config: Config = None,
+) -> None:
+    """Write a release as a folder of Parquet files, one a table."""
+    from kpimart.publish.folder import export_parquet as write
+    from kpimart.publish.release import find, verify_release
+
+    home = load_settings(config).home
+    release = verify_release(home, find(home, release_id).release_id)
+    _print(f"release {release.release_id}: {len(write(release, folder))} tables in {folder}")
 
 
 @app.command()

@@ -41,6 +41,7 @@ from kpimart.warehouse import (
 if TYPE_CHECKING:
     from kpimart.extract.landing import LandedBatch
     from kpimart.publish.shelf import Release
+    from kpimart.publish.verify import Verification
     from kpimart.transform import Manifest
 
 Tell = Callable[[str], None]
@@ -192,6 +193,38 @@ def rollback(settings: Settings, release_id: str | None = None) -> "Release":
         return serve(settings.home, release_id)
 
 
+def verify(
+    settings: Settings, release_id: str | None = None, *, rebuild: bool = False, tell: Tell = silently
+) -> "Verification":
+    """Check a release (default: the served one): its files, the chain of manifests, its rows and control totals.
+
+    rebuild: also make its tables again from raw, at its two moments, in a scratch file, and compare every row.
+    Raises ReleaseNotFound, and ReleaseDamaged for a release that is not what its manifest says.
+    """
+    from kpimart.publish.release import find
+    from kpimart.publish.verify import check, compare, recount_batches
+
+    release = find(settings.home, release_id)
+    tell(f"checking release {release.release_id}")
+    found = check(settings.home, release.release_id)
+    if not rebuild:
+        return found
+    with writer_lock(settings.home):
+        scratch = settings.home / "scratch" / f"verify-{release.release_id}.duckdb"
+        made = Build(f"verify-{release.release_id}", release.as_of, release.known_at, scratch)
+        with open_warehouse(settings.home) as connection:
+            _require_known(connection, made.known_at)
+            _ensure_raw_tables(connection, settings)
+        try:
+            tell("counting raw")
+            batches = recount_batches(settings.home, found.manifest)
+            transformation = _prepare_scratch(settings, made)
+            run_dbt(transformation, lambda node, _: tell(f"building {node}"))
+            return replace(found, rebuilt=compare(release.database, made.database, tell), changed_batches=batches)
+        finally:
+            _remove_scratch(made)
+
+
 def _require_sound_seeds(settings: Settings, known_at: datetime | None) -> None:
     """Before anything is started; a past moment has the catalogue and the holidays that it had."""
     from kpimart.catalogue import require_sound
@@ -335,14 +368,20 @@ def _validate(settings: Settings, made: Build, judge: Judge, *, clock: Clock, te
 
 def _publish(settings: Settings, made: Build, *, clock: Clock, tell: Tell, make_current: bool) -> "Release":
     from kpimart.publish.release import publish as publish_build
+    from kpimart.publish.retention import remove_outlived
 
     release = publish_build(
         made, settings.home, clock=clock, make_current=make_current, tell=lambda table: tell(f"publishing {table}")
     )
     if not _is_live(made):
-        made.database.unlink(missing_ok=True)
-        shutil.rmtree(made.database.with_suffix(".project"), ignore_errors=True)
+        _remove_scratch(made)
+    remove_outlived(settings.home, settings.retention, settings.zone, tell)
     return release
+
+
+def _remove_scratch(made: Build) -> None:
+    made.database.unlink(missing_ok=True)
+    shutil.rmtree(made.database.with_suffix(".project"), ignore_errors=True)
 
 
 def _quarantined(connection: duckdb.DuckDBPyConnection, batch_ids: list[str]) -> tuple[str, ...]:
@@ -436,7 +475,11 @@ def _prepare_scratch(settings: Settings, made: Build) -> Transformation:
             where verdict = 'accepted' and judged_at <= timestamptz '{made.known_at.isoformat()}'
             """
         )
-        connection.execute(f"create table ops.build as select * from live.ops.build where build_id = '{made.build_id}'")
+        connection.execute("create table ops.build as select * from live.ops.build limit 0")
+        connection.execute(
+            "insert into ops.build values (?, ?, ?, ?, null, ?)",
+            [made.build_id, made.as_of, made.known_at, made.known_at, made.database.name],
+        )
         tables = connection.execute(
             "select table_name from duckdb_tables() where database_name = 'live' and schema_name = 'raw'"
         ).fetchall()

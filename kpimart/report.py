@@ -17,6 +17,9 @@ from kpimart.status import ChangedField, LastBatch, LastBuild, SetAside, Status
 if TYPE_CHECKING:
     from kpimart.explain import Explanation, Input, Quotient, Section
     from kpimart.forget import Finding
+    from kpimart.publish.diff import Cell as ChangedCell
+    from kpimart.publish.diff import Difference
+    from kpimart.publish.verify import Verification
     from kpimart.reconcile import Cell, Reconciliation, Sum
     from kpimart.simulation import Rescored, Simulation
 
@@ -190,6 +193,68 @@ def of_releases(settings: Settings, releases: Sequence[Release]) -> Iterator[Ren
             for release in releases
         ],
     )
+
+
+def of_difference(found: "Difference") -> Iterator[RenderableType]:
+    """How much changed, the widest figures with what is behind each, and how to see more."""
+    if not found.kpis:
+        yield f"every figure of {found.after.release_id} is that of {found.before.release_id}"
+        return
+    listed = ", ".join(f"{kpi.kpi_code} {kpi.cells:,}" for kpi in found.kpis)
+    yield f"{found.cell_count:,} figures changed, {found.entries:,} entries of the ledger: {listed}"
+    yield render.rows_table(
+        ("figure", "whose", "before", "after", "change", "because of"),
+        [
+            (
+                f"{cell.kpi_code} {cell.period_grain} {cell.period_start}",
+                cell.entity_name,
+                render.value_text(cell.before, cell.unit),
+                render.value_text(cell.after, cell.unit),
+                render.change_text(cell.after, cell.before, cell.unit),
+                _causes(cell),
+            )
+            for cell in found.cells
+        ],
+    )
+    if found.cell_count > len(found.cells):
+        yield f"{found.cell_count - len(found.cells):,} more:  --all, or choose by --kpi and --by"
+
+
+def _causes(cell: "ChangedCell") -> str:
+    lines = []
+    for entry in cell.causes:
+        signed = "taken back: " if entry.sign < 0 else ""
+        amount = "" if entry.amount is None else f" {entry.amount:,.2f}"
+        name = f" {entry.deal_name}" if entry.deal_name else ""
+        lines.append(f"{signed}{entry.event_type}{amount} {entry.occurred_on} {entry.deal_id}{name} ({entry.why})")
+    if cell.cause_count > len(lines):
+        lines.append(f"and {cell.cause_count - len(lines):,} more")
+    return "\n".join(lines) or "nothing within its period: see earlier ones, targets or settings"
+
+
+def of_verification(found: "Verification") -> Iterator[RenderableType]:
+    """What was looked at and is right, then what a rebuild did not give."""
+    manifest = found.manifest
+    yield (
+        f"release {found.release.release_id}: {len(manifest.files)} files, {len(manifest.tables)} tables with their "
+        f"control totals, and a chain of {found.chain} manifests are right"
+    )
+    if found.changed_batches:
+        yield f"raw holds other versions than the release counted, in: {', '.join(found.changed_batches)}"
+    if found.rebuilt is None:
+        return
+    if not found.rebuilt:
+        yield "built again from raw, every row of every table is the same"
+        return
+    for table in found.rebuilt:
+        yield f"{table.table}: {table.only_released:,} rows only as released, {table.only_rebuilt:,} only as rebuilt"
+        yield from (f"  - {_row(row)}" for row in table.released_rows)
+        yield from (f"  + {_row(row)}" for row in table.rebuilt_rows)
+    yield f"it was made by kpimart {manifest.code_version}; another version's figures may differ for good reason"
+
+
+def _row(row: Mapping[str, str | None]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
 
 
 def of_status(settings: Settings, status: Status) -> Iterator[RenderableType]:

@@ -289,6 +289,16 @@ class Definitions(_Strict):
     min_leaderboard_sample: Annotated[int, Field(ge=0)] = 3
 
 
+class Retention(_Strict):
+    """What upkeep keeps: of releases the last so many, and the one that closed each month; of what was fetched and
+    landed, and of what the raw gate held or set aside, so many days.
+    """
+
+    releases: Annotated[int, Field(gt=0)] = 30
+    month_ends: bool = True
+    landed_days: Annotated[int, Field(ge=0)] = 30
+
+
 class WorkingHours(_Strict):
     """When a working day begins and ends, in business time; an `end` of 00:00 is the midnight after it."""
 
@@ -349,6 +359,7 @@ class Settings(BaseSettings):
     seeds: Path | None = None
     thresholds: Thresholds = Thresholds()
     definitions: Definitions = Definitions()
+    retention: Retention = Retention()
     files: FilesSettings = FilesSettings()
     sql: SqlSettings = SqlSettings()
     http: HttpSettings = HttpSettings()

@@ -49,7 +49,7 @@ def mentions_in_releases(home: Path, mentions: Mentions) -> dict[str, int]:
         shelf = Shelf(home)
         if shelf.unreadable:
             raise ReleaseDamaged("\n".join([*shelf.unreadable.values(), "remove its folder, then rerun"]))
-        found = {manifest.release_id: _count(shelf, manifest.release_id, mentions) for manifest in shelf.newest_first}
+        found = {manifest.release_id: _count(shelf, manifest.release_id, mentions) for manifest in shelf.kept}
         return {release_id: values for release_id, values in found.items() if values}
 
 
@@ -72,7 +72,8 @@ def amend_releases(home: Path, order: Order, tell: Callable[[str], None]) -> dic
         for manifest in reversed(shelf.newest_first):
             amended = _amended(manifest, order, sorted(found), renewed)
             if amended != manifest or manifest.release_id in found:
-                shelf.verified(manifest.release_id)
+                if manifest.release_id not in shelf.removed:
+                    shelf.verified(manifest.release_id)
                 tell(f"amending release {manifest.release_id}")
                 renewed[manifest.release_id] = _prepare(shelf, amended, order, manifest.release_id in found)
         if renewed:

@@ -87,9 +87,9 @@ def rollback(home: Path, release_id: str | None = None) -> Release:
 
 
 def releases(home: Path) -> list[Release]:
-    """All releases whose manifest is sound, last published first. `damaged_releases` has the others."""
+    """All kept releases whose manifest is sound, last published first. `damaged_releases` has the others."""
     shelf = Shelf(home)
-    return [shelf.release(manifest.release_id) for manifest in shelf.newest_first]
+    return [shelf.release(manifest.release_id) for manifest in shelf.kept]
 
 
 def damaged_releases(home: Path) -> dict[str, str]:

@@ -11,6 +11,8 @@ from kpimart.publish.files import sha256
 from kpimart.publish.manifest import MANIFEST_FILE, Manifest, read_manifest
 
 REPORTING_FILE = "reporting.duckdb"
+REMOVED_FILE = "removed"
+"""Lies beside the manifest of a release whose data files upkeep has removed, or is about to."""
 SEE_OTHERS = "\n  what now   take another, see kpimart releases"
 
 
@@ -36,7 +38,8 @@ class Release:
 class Shelf:
     """The releases of a home as they are at one moment. To make one reads the manifests, and nothing else.
 
-    `manifests`: the sound ones. `unreadable`: what is wrong with the others. Both by release_id.
+    `manifests`: the sound ones, also of releases whose files were removed, without which the chain would have holes.
+    `unreadable`: what is wrong with the others. Both by release_id.
     """
 
     def __init__(self, home: Path) -> None:
@@ -63,6 +66,16 @@ class Shelf:
     def newest_first(self) -> list[Manifest]:
         """The sound manifests, last published first."""
         return sorted(self.manifests.values(), key=lambda manifest: manifest.sequence, reverse=True)
+
+    @cached_property
+    def removed(self) -> frozenset[str]:
+        """The releases of which only the manifest was kept."""
+        return frozenset(name for name in self.manifests if (self.folder(name) / REMOVED_FILE).exists())
+
+    @property
+    def kept(self) -> list[Manifest]:
+        """The sound manifests of releases that can be opened, last published first."""
+        return [manifest for manifest in self.newest_first if manifest.release_id not in self.removed]
 
     @cached_property
     def served_id(self) -> str | None:
@@ -95,6 +108,12 @@ class Shelf:
             newest = ", ".join(manifest.release_id for manifest in self.newest_first[:3])
             known = f"the newest are {newest}" if newest else "there is none at all; kpimart run makes the first"
             raise ReleaseNotFound(f"there is no release {release_id} in {self.place}; {known}")
+        if release_id in self.removed:
+            of = self.manifests[release_id]
+            raise ReleaseNotFound(
+                f"release {release_id} is older than the settings keep, so only its manifest is there; its figures are "
+                f"made anew by  kpimart run --as-of {of.as_of.isoformat()} --known-at {of.known_at.isoformat()}"
+            )
         manifest = self.manifests[release_id]
         return Release(
             release_id=release_id,
@@ -114,7 +133,7 @@ class Shelf:
         release, the latest of all that are. Raises ReleaseNotFound.
         """
         served = self.manifests.get(self.served_id or "")
-        earlier = [one for one in self.manifests.values() if served is None or one.sequence < served.sequence]
+        earlier = [one for one in self.kept if served is None or one.sequence < served.sequence]
         if earlier:
             return max(earlier, key=lambda manifest: (manifest.as_of, manifest.known_at, manifest.sequence)).release_id
         if served:
@@ -132,6 +151,22 @@ class Shelf:
             listed = "".join(f"\n  {problem}" for problem in problems)
             raise ReleaseDamaged(f"release {release_id} is damaged:{listed}{SEE_OTHERS}")
         return release
+
+    def broken_links(self) -> Iterator[str]:
+        """What is wrong with the chain of manifests from the first to the last; each link is looked at once."""
+        for manifest in self.newest_first:
+            link = manifest.previous
+            if link is None:
+                continue
+            if link.release_id in self.unreadable:
+                yield self.unreadable[link.release_id]
+            elif link.release_id not in self.manifests:
+                yield f"release {link.release_id}, before {manifest.release_id}, is gone, with its {MANIFEST_FILE}"
+            elif sha256(self.folder(link.release_id) / MANIFEST_FILE) != link.manifest_sha256:
+                yield (
+                    f"release {link.release_id}: {MANIFEST_FILE} is not the one that {manifest.release_id}, published "
+                    "after it, names by its SHA-256"
+                )
 
     def _wrong_files(self, release_id: str) -> Iterator[str]:
         folder = self.folder(release_id)
