@@ -493,6 +493,63 @@ def rollback(
 
 
 @app.command()
+def backup(
+    place: Annotated[str, typer.Argument(help="A folder, or a URL such as s3://bucket/path, of this home's alone.")],
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, help="Keep so many backups there.", show_default="all")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back up raw, the releases, settings and seeds; what is there already is not sent again."""
+    from kpimart.backup import backup as save
+
+    with _progress() as tell:
+        done = save(load_settings(config), place, keep=keep, clock=utc_now, tell=tell)
+    if as_json:
+        _print_json(dataclasses.asdict(done))
+    else:
+        _print(*report.of_backup(done))
+
+
+@app.command()
+def restore(
+    place: Annotated[str, typer.Argument(help="The folder or URL of the backups.")],
+    backup_id: Annotated[
+        str | None, typer.Option("--backup", help="A backup there.", show_default="the last one")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move what is in the home aside, into its folder backups.")
+    ] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a backup back into an empty home."""
+    from kpimart.backup import restore as bring_back
+
+    settings = load_settings(config)
+    with _progress() as tell:
+        done = bring_back(settings.home, place, backup_id, replace=replace, tell=tell)
+    if as_json:
+        _print_json(dataclasses.asdict(done))
+    else:
+        _print(*report.of_restoration(settings, done))
+
+
+@app.command()
+def upkeep(config: Config = None, as_json: AsJson = False) -> None:
+    """Remove what the settings do not keep, and give the disk back what the warehouse no longer needs."""
+    from kpimart.upkeep import keep_up
+
+    with _progress() as tell:
+        done = keep_up(load_settings(config), clock=utc_now, tell=tell)
+    if as_json:
+        _print_json(dataclasses.asdict(done))
+    else:
+        _print(*report.of_upkeep(done))
+
+
+@app.command()
 def doctor(config: Config = None, files: Files = None, as_json: AsJson = False) -> None:
     """Check everything that a run needs, and say what is missing."""
     from kpimart.doctor import examine

@@ -67,3 +67,7 @@ class ReleaseNotFound(KpiMartError):
 
 class ReleaseDamaged(KpiMartError):
     """A release on disk is not what its manifest says it is."""
+
+
+class BackupDamaged(KpiMartError):
+    """A backup is not what its manifest says it is, or there is none."""

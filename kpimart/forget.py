@@ -73,7 +73,8 @@ class Finding:
     """What is there of a person, or was before it was erased.
 
     texts: what is searched for, whole words anywhere. names: what is searched for as a whole value only. left: files
-    that this program does not write, and that mention the person or cannot be looked into.
+    that this program does not write, and that mention the person or cannot be looked into. backups: place and id of
+    those that were made before the person was forgotten, and still hold them.
     """
 
     record: RecordName
@@ -81,6 +82,7 @@ class Finding:
     names: tuple[str, ...]
     places: tuple[Place, ...]
     left: tuple[Path, ...]
+    backups: tuple[tuple[str, str], ...]
     is_recorded: bool
 
     @property
@@ -238,18 +240,27 @@ def _packages(settings: Settings, home: Path) -> list[Package]:
 def _look(job: _Job) -> Finding:
     home = job.settings.home
     places = tuple(place for each in _homes(home) for place in _places(each, job) if place.found)
-    recorded = None
+    recorded, backups = None, []
     if (home / WAREHOUSE_FILE).exists():
         with open_warehouse(home) as connection:
-            recorded = connection.execute(
-                "select 1 from ops.forgotten where source = ? and object = ? and record_id = ?", list(job.record)
-            ).fetchone()
+            (recorded,) = connection.execute(
+                "select max(forgotten_at) from ops.forgotten where source = ? and object = ? and record_id = ?",
+                list(job.record),
+            ).fetchall()[0]
+            backups = connection.execute(
+                """
+                select place, backup_id from ops.backup
+                where made_at <= coalesce(?, timestamptz 'infinity') order by all
+                """,
+                [recorded],
+            ).fetchall()
     return Finding(
         job.record,
         tuple(sorted(job.mentions.phrases)),
         tuple(sorted(job.mentions.names)),
         places,
         tuple(_left(home, job.mentions)),
+        tuple(backups),
         is_recorded=recorded is not None,
     )
 

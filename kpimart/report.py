@@ -15,6 +15,7 @@ from kpimart.settings import Settings
 from kpimart.status import ChangedField, LastBatch, LastBuild, SetAside, Status
 
 if TYPE_CHECKING:
+    from kpimart.backup import BackedUp, Restored
     from kpimart.explain import Explanation, Input, Quotient, Section
     from kpimart.forget import Finding
     from kpimart.publish.diff import Cell as ChangedCell
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kpimart.publish.verify import Verification
     from kpimart.reconcile import Cell, Reconciliation, Sum
     from kpimart.simulation import Rescored, Simulation
+    from kpimart.upkeep import Kept
 
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "errored")
 SHOWN_IDS = 5
@@ -157,6 +159,9 @@ def of_finding(finding: "Finding") -> Iterator[RenderableType]:
     else:
         yield "nothing of it is left to erase"
     yield from (f"look yourself, it is not kpimart's file: {file}" for file in finding.left)
+    for place in dict.fromkeys(place for place, _ in finding.backups):
+        ids = ", ".join(backup_id for its, backup_id in finding.backups if its == place)
+        yield f"backups {ids} in {place} hold what is erased here; replace them then:  kpimart backup {place} --keep 1"
 
 
 def of_release(release: Release) -> str:
@@ -230,6 +235,44 @@ def _causes(cell: "ChangedCell") -> str:
     if cell.cause_count > len(lines):
         lines.append(f"and {cell.cause_count - len(lines):,} more")
     return "\n".join(lines) or "nothing within its period: see earlier ones, targets or settings"
+
+
+def of_backup(done: "BackedUp") -> Iterator[RenderableType]:
+    """What a backup holds, and how much of it was sent."""
+    yield (
+        f"backup {done.backup_id} in {done.place}: {done.files:,} files, {_megabytes(done.bytes)}; sent "
+        f"{done.sent_files:,} of them, {_megabytes(done.sent_bytes)}, the others were there"
+    )
+    if done.removed:
+        yield f"removed {', '.join(done.removed)}"
+
+
+def of_restoration(settings: Settings, done: "Restored") -> Iterator[RenderableType]:
+    """What came back, and what is left to do by hand."""
+    yield (
+        f"{settings.home} is what it was on {_local(settings, done.made_at)}: {done.versions:,} versions in raw, "
+        f"{done.releases:,} releases"
+    )
+    yield f"release {done.served} is served" if done.served else "there is no release yet: kpimart run"
+    if done.replaced:
+        yield f"what was there lies in {done.replaced}"
+    yield from (f"compare with yours, and put it in its place: {file}" for file in done.beside)
+
+
+def of_upkeep(done: "Kept") -> Iterator[RenderableType]:
+    """What was removed, and how large the warehouse is."""
+    yield render.facts(
+        [
+            ("releases removed", ", ".join(done.releases) or "none"),
+            ("packages emptied", f"{done.packages:,}"),
+            ("held versions removed", f"{done.held_versions:,}"),
+            ("warehouse", f"{_megabytes(done.bytes_before)} before, {_megabytes(done.bytes_after)} now"),
+        ]
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def of_verification(found: "Verification") -> Iterator[RenderableType]:

@@ -94,6 +94,14 @@ create table if not exists ops.forgotten (
     erased varchar not null
 );
 
+-- One row per backup that was made of this home, and not removed since by this program.
+create table if not exists ops.backup (
+    place varchar not null,
+    backup_id varchar not null,
+    made_at timestamptz not null,
+    primary key (place, backup_id)
+);
+
 -- One row per build: the two moments it speaks of, and the file it was made in.
 create table if not exists ops.build (
     build_id varchar primary key,

@@ -26,15 +26,18 @@ class LandingArea:
     filesystem: Any = field(compare=False, repr=False)
 
     @classmethod
-    def at(cls, place: str | Path) -> "LandingArea":
-        """The area at a path or a URL such as s3://bucket/path; raises SettingsError for one that nothing can open."""
+    def at(cls, place: str | Path, called: str = "landing") -> "LandingArea":
+        """The area at a path or a URL such as s3://bucket/path; raises SettingsError for one that nothing can open.
+
+        called: what people named it with, for that message.
+        """
         url = str(place) if "://" in str(place) else str(Path(place).absolute())
         try:
             # Another process writes there too, so nothing that was listed is remembered.
             filesystem, root = fsspec.core.url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
         except (ImportError, ValueError) as error:
             raise SettingsError(
-                f"landing: {url!r} cannot be opened: {error}; give a folder or a URL such as s3://bucket/path"
+                f"{called}: {url!r} cannot be opened: {error}; give a folder or a URL such as s3://bucket/path"
             ) from error
         return cls(url, str(root), filesystem)
 

@@ -41,6 +41,8 @@ OBJECT_TABLE = "package_object"
 LISTING_TABLE = "listing"
 SCHEMA_CHANGE_TABLE = "schema_change"
 _MARKERS = "_dlt_loads"
+# dlt makes the folder of a source unless its mark is there, and keeps its schemas beside.
+_INITIALISED, _VERSIONS = "init", "_dlt_version"
 
 # A package ends when it has so many records, or took so long: that is what an interruption costs.
 PACKAGE_RECORDS = 250_000
@@ -109,6 +111,25 @@ class Package:
 def batch_id_of(source: str, load_id: str) -> str:
     """The id of the batch that a package becomes."""
     return f"{source}-{load_id}"
+
+
+def account_files(package: Package) -> list[str]:
+    """The files of a package that say where the next fetch goes on: the account of its objects, then its marker."""
+    marker = package.area.path(package.source, _MARKERS, _marker_of(package.source, package.load_id))
+    return [*package.files(OBJECT_TABLE), marker]
+
+
+def fetch_state(settings: Settings, landed: Collection[str]) -> list[str]:
+    """What a fetch goes on from, without the records: dlt's own files, and the accounts of landed packages."""
+    area = landing_area(settings)
+    files = []
+    for source in _sources_in(area):
+        files += [area.path(source, name) for name in area.names(source) if name == _INITIALISED]
+        files += [area.path(source, _VERSIONS, name) for name in area.names(source, _VERSIONS)]
+        for package in _packages_of(area, source):
+            if package.batch_id in landed and package.is_complete():
+                files += account_files(package)
+    return files
 
 
 def landing_area(settings: Settings) -> LandingArea:

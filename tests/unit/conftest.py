@@ -1,10 +1,13 @@
 """A company whose warehouse has built and published two nights, with figures few enough to know by heart."""
 
+import logging
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from kpimart.build import Build
 from kpimart.publish.contract import BUILT, KPI_VALUE
@@ -127,3 +130,14 @@ def nobody(tmp_path: Path) -> int:
         if parent.owner() == tmp_path.owner() and parent != Path(parent.anchor):
             parent.chmod(parent.stat().st_mode | 0o055)
     return 65534
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of an S3 server."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

@@ -14,6 +14,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
+from kpimart.backup import backup, restore
 from kpimart.build import Build
 from kpimart.cli import app
 from kpimart.errors import ReleaseDamaged, SettingsError
@@ -417,3 +418,24 @@ def test_a_record_that_is_nowhere_and_a_reason_that_tells_are_refused(company: C
         company.forget(reason="Ann Miller asked for it")
     with pytest.raises(SettingsError, match="too short"):
         company.forget(also=("An",))
+
+
+def test_backups_elsewhere_are_named_until_others_take_their_place(company: Company, tmp_path: Path) -> None:
+    def save(keep: int | None = None) -> str:
+        company.now += timedelta(minutes=1)
+        done = backup(
+            company.settings, str(tmp_path / "elsewhere"), keep=keep, clock=company.clock, tell=lambda _: None
+        )
+        return done.backup_id
+
+    backup_id = save()
+    company.now += timedelta(minutes=1)
+    place = str(tmp_path / "elsewhere")
+    assert company.forget().backups == ((place, backup_id),)
+    assert look(company.settings, parse_record(ANN), ALSO).backups == ((place, backup_id),)
+    save(keep=1)
+    assert look(company.settings, parse_record(ANN), ALSO).backups == ()
+    restore(tmp_path / "new", place, tell=lambda _: None)
+    with duckdb.connect(str(tmp_path / "new" / WAREHOUSE_FILE), read_only=True) as connection:
+        payloads = connection.execute("select string_agg(payload) from raw.hubspot__owners").fetchall()[0][0]
+    assert not any(text in payloads for text in ("Ann Miller", "ann.smith@example.com"))

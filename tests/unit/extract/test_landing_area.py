@@ -1,13 +1,10 @@
 """Load packages lie in a folder or in a bucket, and nothing else is different. The bucket is a real S3 server's."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from kpimart.doctor import Check, examine
 from kpimart.errors import SettingsError, StorageFailed
@@ -15,17 +12,6 @@ from kpimart.extract.landing_area import LandingArea
 from kpimart.extract.packages import LastKnown, complete_packages, landing_area, remove_incomplete
 
 GOOD = "D1,Ann,Won,2026-01-05,2026-02-01,1054"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """The address of an S3 server."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])
