@@ -5,6 +5,7 @@ PYTHON ?=
 export PYTHON
 KPIMART_HOME ?= var
 export KPIMART_HOME
+FUZZ_SECONDS ?= 300
 
 # An interpreter that is not here is an error to read, not a download.
 export UV_PYTHON_DOWNLOADS = never
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(if $(PYTHON),-$(subst /,_,$(PYTHON)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-full lint lint-python lint-types lint-sql lint-yaml docs bench clean
+.PHONY: help setup run test test-full fuzz lint lint-python lint-types lint-sql lint-yaml docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -34,6 +35,9 @@ test: setup ## Run the tests, long ones on seeded samples
 
 test-full: setup ## Run the tests at full count
 	TEST_FULL=1 $(BIN)/pytest -n auto --dist loadfile
+
+fuzz: setup ## Read files of any content for five minutes (FUZZ_SECONDS), always others
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest tests/faults/test_fuzz.py
 
 lint: lint-python lint-types lint-sql lint-yaml ## Check style, types, SQL and YAML, as pre-commit does
 

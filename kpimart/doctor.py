@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -79,7 +80,10 @@ def _versions() -> list[str]:
     return [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
 
 
-def _settings(settings: Settings) -> str:
+def _settings(settings: Settings) -> Check | str:
+    secrets = Path(str(Settings.model_config.get("env_file") or ""))
+    if secrets.is_file() and secrets.stat().st_mode & stat.S_IROTH:
+        return Check("settings", "warning", f"everybody on this machine can read {secrets}: chmod 600 {secrets}")
     where = settings.config or "no kpimart.toml, only defaults and the environment"
     return f"{where}; time zone {settings.time_zone}, base currency {settings.base_currency}"
 

@@ -39,3 +39,17 @@ def real_export() -> Path:
     if not REAL_EXPORT.is_dir():
         pytest.skip(f"the real export is not at {REAL_EXPORT}")
     return REAL_EXPORT
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the figures that tests of faults have counted, from all processes that ran them."""
+    figures = [
+        value
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name == "figure" and report.when == "call"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for figure in figures:
+            terminalreporter.write_line(figure)

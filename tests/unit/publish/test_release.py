@@ -22,27 +22,6 @@ from kpimart.publish.release import Release
 
 EARLIER = datetime(2026, 1, 1, tzinfo=UTC)
 
-READER = """
-import sys, duckdb
-served, done = sys.argv[1:]
-import pathlib
-seen, last = set(), None
-print("ready", flush=True)
-is_last = False
-while not is_last:
-    is_last = pathlib.Path(done).exists()
-    with duckdb.connect(served, read_only=True) as connection:
-        ask = lambda query: connection.execute(query).fetchall()
-        (name,), = ask("select release_id from release where is_this_release")
-        (low, high, rows), = ask("select min(value), max(value), count(*) from reporting.kpi_value")
-        (wide,), = ask("select won_amount from kpi_company_month")
-        (number,), = ask("select count(*) from release")
-        last = (name, low, high, rows, wide, number)
-        seen.add(last)
-for name, low, high, rows, wide, number in sorted(seen):
-    print(name, low == high == wide == number, rows)
-"""
-
 PUBLISHER = """
 import sys
 from datetime import UTC, datetime, timedelta
@@ -350,31 +329,6 @@ def test_a_damaged_release_is_not_published_again(company) -> None:
 # Readers and crashes
 
 
-def test_a_reader_never_sees_half_a_release(company, tmp_path: Path) -> None:
-    """Each release holds one value everywhere: its number, which is also how many releases it knows of."""
-    company.change("update kpi.kpi_value set value = 1")
-    company.publish()
-    done = tmp_path / "done"
-    command = [sys.executable, "-c", READER, str(release.served_file(company.home)), str(done)]
-    readers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    try:
-        for reader in readers:
-            assert reader.stdout
-            reader.stdout.readline()
-        for number in range(2, 22):
-            company.change(f"update kpi.kpi_value set value = {number}")
-            last = company.publish()
-    finally:
-        done.touch()
-    for reader in readers:
-        seen, complaints = reader.communicate(timeout=60)
-        assert complaints == ""
-        lines = [line.split() for line in seen.splitlines()]
-        assert {(is_whole, rows) for _, is_whole, rows in lines} == {("True", lines[0][2])}
-        assert len(lines) > 5
-        assert lines[-1][0] == last.release_id
-
-
 def test_who_has_a_release_open_goes_on_reading_it(company) -> None:
     first = company.publish()
     with duckdb.connect(str(release.served_file(company.home)), read_only=True) as connection:
@@ -470,6 +424,33 @@ def test_a_full_disk_is_named_and_the_old_release_served(company, small_disk: Pa
         assert release.releases(company.home) == [served]
         assert list((small_disk / "releases").glob(".*")) == []
     (small_disk / "ballast").unlink()
+    assert release.publish(build, company.home).is_current
+
+
+def test_a_read_only_file_system_is_named_and_the_old_release_served(company, small_disk: Path) -> None:
+    served, build = company.publish(), company.build()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StorageFailed, match=rf"publishing release {build.build_id}: Read-only file system"):
+        release.publish(build, company.home)
+    assert company.served_id() == served.release_id
+    with pytest.raises(StorageFailed, match="rolling back: Read-only file system"):
+        release.rollback(company.home, served.release_id)
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert release.publish(build, company.home).is_current
+
+
+@pytest.mark.parametrize("moment", ["kpi_value", "release.parquet", "checksums"])
+def test_a_home_that_vanishes_while_publishing_is_named(company, moment: str) -> None:
+    build, aside = company.build(), company.home.with_name("aside")
+
+    def vanish(table: str) -> None:
+        if table == moment:
+            company.home.rename(aside)
+
+    with pytest.raises(StorageFailed, match=r"home/reporting/releases/.*No such file or directory|No such file"):
+        release.publish(build, company.home, tell=vanish)
+    shutil.rmtree(company.home, ignore_errors=True)
+    aside.rename(company.home)
     assert release.publish(build, company.home).is_current
 
 
