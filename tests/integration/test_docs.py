@@ -33,9 +33,15 @@ PAGES = (
     "docs/how-to/when-it-is-red.md",
     "docs/tutorial.md",
     "docs/how-to/go-back-and-verify.md",
+    "docs/how-to/export-to-files.md",
+    "docs/how-to/back-up-and-restore.md",
     "docs/how-to/trust-the-raw-data.md",
 )
-GOES_ON_WHERE_THE_LAST_ENDED = {"docs/how-to/go-back-and-verify.md"}
+GOES_ON_WHERE_THE_LAST_ENDED = {
+    "docs/how-to/go-back-and-verify.md",
+    "docs/how-to/export-to-files.md",
+    "docs/how-to/back-up-and-restore.md",
+}
 DESCRIBE, TUTORIAL, WHEN_RED = "docs/how-to/describe-an-export.md", "docs/tutorial.md", "docs/how-to/when-it-is-red.md"
 
 EVERY_PAGE = ["README.md", *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").rglob("*.md"))]
