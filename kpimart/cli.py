@@ -395,7 +395,7 @@ def releases_diff(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which figures changed between two releases, by how much, and what in the ledger is behind it."""
+    """Show which figures changed between two releases, and because of what."""
     from kpimart.publish.diff import SHOWN_CELLS
     from kpimart.publish.diff import diff as compare
     from kpimart.publish.release import find
@@ -423,7 +423,7 @@ def verify(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a release is what was published: its files, the chain of manifests, its control totals."""
+    """Check that a release is what was published, down to every row."""
     with _progress() as tell:
         found = pipeline.verify(load_settings(config), release_id, rebuild=rebuild, tell=tell)
     if as_json:
@@ -501,7 +501,7 @@ def backup(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Back up raw, the releases, settings and seeds; what is there already is not sent again."""
+    """Back up raw, the releases, settings and seeds, sending what is new."""
     from kpimart.backup import backup as save
 
     with _progress() as tell:
@@ -538,7 +538,7 @@ def restore(
 
 @app.command()
 def upkeep(config: Config = None, as_json: AsJson = False) -> None:
-    """Remove what the settings do not keep, and give the disk back what the warehouse no longer needs."""
+    """Remove what the settings do not keep, and make the warehouse small."""
     from kpimart.upkeep import keep_up
 
     with _progress() as tell:

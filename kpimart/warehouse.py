@@ -163,10 +163,10 @@ def storage_errors(doing: str) -> Iterator[None]:
     except duckdb.Error as error:
         if "Conflicting lock" in str(error):
             raise WarehouseBusy(f"{doing}: another process holds the file: {error}") from error
-        # A commit that cannot be written is a TransactionException. What does not fit into memory any more does not
-        # fit onto the disk either, onto which it would have been spilled.
+        # A commit that cannot be written, or whose folder is gone, is a TransactionException. What does not fit into
+        # memory any more does not fit onto the disk either, onto which it would have been spilled.
         is_storage = isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException)
-        if not is_storage and "Could not write file" not in str(error):
+        if not is_storage and not any(said in str(error) for said in ("Could not write file", "Cannot open file")):
             raise
         raise StorageFailed(f"{doing}: {error}; look after the room and the rights there, then rerun") from error
 

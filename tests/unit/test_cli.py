@@ -31,7 +31,15 @@ COMMANDS = [
     ["reconcile"],
     ["forget"],
     ["releases"],
+    ["releases", "diff"],
     ["rollback"],
+    ["verify"],
+    ["export"],
+    ["export", "workbook"],
+    ["export", "parquet"],
+    ["backup"],
+    ["restore"],
+    ["upkeep"],
     ["doctor"],
     ["demo"],
     ["demo", "export"],
@@ -293,6 +301,66 @@ def test_releases_are_listed_for_people_and_for_machines(kpimart: Kpimart, publi
 def test_a_damaged_release_is_listed_as_one(kpimart: Kpimart, home: Path) -> None:
     (home / "reporting" / "releases" / "20270107T020000Z" / "manifest.json").unlink()
     assert "release 20270107T020000Z is damaged: manifest.json is missing" in kpimart("releases", home=home).out
+
+
+def test_releases_that_do_not_differ_say_so(kpimart: Kpimart, published: Path) -> None:
+    """The second night only learned that there was a first."""
+    ended = kpimart("releases", "diff", "20270107T020000Z", home=published)
+    assert (ended.code, ended.out) == (0, "every figure of 20270108T020000Z is that of 20270107T020000Z\n")
+    found = kpimart("releases", "diff", "20270107T020000Z", "20270108T020000Z", "--json", home=published).json
+    assert (found["cell_count"], found["cells"], found["entries"]) == (0, [], 0)
+
+
+def test_options_of_a_comparison_stand_behind_it(kpimart: Kpimart, published: Path) -> None:
+    ended = kpimart("releases", "--json", "diff", "20270107T020000Z", home=published)
+    assert (ended.code, ended.err) == (2, "kpimart: give --json after diff, not before it\n")
+
+
+def test_a_release_that_is_right_is_verified_and_a_damaged_one_named(kpimart: Kpimart, home: Path) -> None:
+    assert "a chain of 2 manifests are right" in kpimart("verify", home=home).out
+    assert kpimart("verify", "20270107T020000Z", "--json", home=home).json["rebuilt"] is None
+    file = home / "reporting" / "releases" / "20270107T020000Z" / "parquet" / "deal.parquet"
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-1])
+    ended = kpimart("verify", "20270107T020000Z", home=home)
+    assert ended.code == 1
+    assert "parquet/deal.parquet: " in ended.err
+
+
+def test_a_release_is_exported_to_files(kpimart: Kpimart, published: Path, tmp_path: Path) -> None:
+    said = kpimart("export", "workbook", "kpi.xlsx", "--table", "kpi_value", home=published).out
+    assert said == "release 20270108T020000Z: 1 tables, 12 rows in kpi.xlsx\n"
+    assert (tmp_path / "kpi.xlsx").exists()
+    assert (
+        "21 tables in out" in kpimart("export", "parquet", "out", "--release", "20270107T020000Z", home=published).out
+    )
+    assert "20270107T020000Z" in (tmp_path / "out" / "manifest.json").read_text()
+
+
+def test_a_damaged_release_is_not_exported(kpimart: Kpimart, home: Path, tmp_path: Path) -> None:
+    file = home / "reporting" / "releases" / "20270108T020000Z" / "parquet" / "deal.parquet"
+    file.chmod(0o644)
+    file.write_bytes(b"PAR1")
+    for target in (["workbook", "kpi.xlsx"], ["parquet", "out"]):
+        ended = kpimart("export", *target, home=home)
+        assert (ended.code, "20270108T020000Z is damaged" in ended.err) == (1, True)
+    assert not (tmp_path / "kpi.xlsx").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_home_is_backed_up_kept_in_order_and_restored(kpimart: Kpimart, home: Path, tmp_path: Path) -> None:
+    assert "the others were there" in kpimart("backup", "elsewhere", home=home).out
+    again = kpimart("backup", "elsewhere", "--keep", "1", "--json", home=home).json
+    assert len(again["removed"]) == 1
+    assert "releases removed" in kpimart("upkeep", home=home).out
+    assert kpimart("upkeep", "--json", home=home).json["releases"] == []
+    refused = kpimart("restore", "elsewhere", home=home)
+    assert (refused.code, "is not empty" in refused.err) == (2, True)
+    restored = kpimart("restore", "elsewhere", home=tmp_path / "new")
+    assert (restored.code, "release 20270108T020000Z is served" in restored.out) == (0, True)
+    assert kpimart("restore", "elsewhere", "--replace", "--json", home=home).json["served"] == "20270108T020000Z"
+    missing = kpimart("restore", "nowhere", home=tmp_path / "other")
+    assert (missing.code, "nowhere has no backup" in missing.err) == (1, True)
 
 
 def test_a_rollback_tells_what_is_served_now(kpimart: Kpimart, home: Path) -> None:

@@ -15,8 +15,11 @@ from kpimart.extract.forgetting import RecordName
 from kpimart.extract.landing import LandedBatch, LandedObject
 from kpimart.forget import Finding, Place
 from kpimart.pipeline import Extraction, Run
-from kpimart.publish.manifest import Gate, GateCounts
+from kpimart.publish.diff import Cell as ChangedCell
+from kpimart.publish.diff import Difference, Entry, KpiChange
+from kpimart.publish.manifest import Gate, GateCounts, read_manifest
 from kpimart.publish.release import current, releases, rollback
+from kpimart.publish.verify import TableDifference, Verification
 from kpimart.quality.verdict import Outcome, Result, Verdict
 from kpimart.reconcile import Cell, Explanation, ObjectTotal, Reconciliation, Sum
 from kpimart.settings import Settings
@@ -231,11 +234,54 @@ def test_a_source_without_totals_says_so(capsys: Screen) -> None:
 def test_what_there_is_of_a_person_is_shown_place_by_place(capsys: Screen) -> None:
     record = RecordName("hubspot", "owners", "77")
     place = Place(Path("var"), "release", "20270108T020000Z", 3)
-    finding = Finding(record, ("Ann Smith",), ("Cid",), (place,), (Path("var/notes.txt"),), is_recorded=False)
+    finding = Finding(
+        record, ("Ann Smith",), ("Cid",), (place,), (Path("var/notes.txt"),), (("s3://b", "B1"), ("s3://b", "B2")), True
+    )
     text = shown(capsys, report.of_finding(finding))
     assert "hubspot:owners:77" in text
     assert row_of(text, "20270108T020000Z") == ["var", "release", "20270108T020000Z", "3"]
-    assert text.endswith("look yourself, it is not kpimart's file: var/notes.txt\n")
+    assert "look yourself, it is not kpimart's file: var/notes.txt\n" in text
+    assert text.endswith(
+        "backups B1, B2 in s3://b hold what is erased here; replace them then:  kpimart backup s3://b --keep 1\n"
+    )
+
+
+# What changed, and what was verified
+
+
+def test_a_changed_figure_stands_beside_what_caused_it(capsys: Screen, published: Path) -> None:
+    after, before = releases(published)
+    day = date(2026, 12, 9)
+    entries = tuple(
+        Entry("files:1", "Valves", "won", sign, day, NIGHT, "Ann", amount, "recorded")
+        for sign, amount in ((1, Decimal("5200.00")), (-1, Decimal(4200)))
+    )
+    cell = ChangedCell(
+        *("won_amount", "month", date(2026, 12, 1), "company", "company", "Company", "EUR"),
+        *(Decimal(16700), Decimal(17700), Decimal(1000), 3, entries),
+    )
+    text = shown(capsys, report.of_difference(Difference(before, after, (KpiChange("won_amount", 9),), 3, (cell,))))
+    assert text.startswith("9 figures changed, 3 entries of the ledger: won_amount 9\n")
+    assert row_of(text, "16,700.00") == [
+        *("won_amount month 2026-12-01", "Company", "16,700.00", "17,700.00", "▲ +6.0 %"),
+        "won 5,200.00 2026-12-09 files:1 Valves (recorded)",
+    ]
+    assert "taken back: won 4,200.00 2026-12-09" in text
+    assert "and 1 more" in text
+    assert text.endswith("8 more:  --all, or choose by --kpi and --by\n")
+
+
+def test_what_a_rebuild_did_not_give_is_named_row_by_row(capsys: Screen, published: Path) -> None:
+    release = releases(published)[0]
+    manifest = read_manifest(release.folder)
+    different = TableDifference("deal", 2, 1, ({"deal_id": "files:1", "amount": None},), ({"deal_id": "files:2"},))
+    found = Verification(release, manifest, 2, (different,), ("files-1",))
+    assert not found.is_right
+    text = shown(capsys, report.of_verification(found))
+    assert "raw holds other versions than the release counted, in: files-1\n" in text
+    assert "deal: 2 rows only as released, 1 only as rebuilt\n  - deal_id files:1\n  + deal_id files:2\n" in text
+    same = shown(capsys, report.of_verification(Verification(release, manifest, 2, ())))
+    assert same.endswith("built again from raw, every row of every table is the same\n")
 
 
 # Simulations

@@ -247,6 +247,7 @@ def test_the_warehouse_has_its_tables_and_speaks_utc(tmp_path: Path) -> None:
         "ops.quarantine",
         "ops.forgotten",
         "ops.schema_change",
+        "ops.backup",
         "ops.build",
         "ops.recipe",
         "ops.quality_result",

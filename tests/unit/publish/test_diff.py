@@ -10,7 +10,7 @@ CORRECTED = """
     update core.fct_deal set amount = amount + 1000 where deal_id = 'files:3';
     insert into kpi.kpi_counted_event by name
     select
-        deal_id || '|won|' || entry_sign as deal_event_id, deal_id, 'won' as event_type, entry_sign as sign,
+        deal_id || '|corrected|' || entry_sign as deal_event_id, deal_id, 'won' as event_type, entry_sign as sign,
         occurred_at, occurred_on, timestamptz '2026-11-22 01:00:00+00' as recorded_at,
         manager_id, department_id, account_id,
         (amount + more)::decimal(18, 2) as amount, currency_code
