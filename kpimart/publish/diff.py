@@ -4,7 +4,8 @@ The two files are attached side by side. An entry is told apart by its id, which
 was recorded: so what only the later release has was recorded, or happened, between the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -92,11 +93,11 @@ class Difference:
 def diff(
     before: Release, after: Release, *, kpi_codes: Sequence[str] = (), level: str | None = None, limit: int | None
 ) -> Difference:
-    """Compare two releases; raises SettingsError for a KPI that neither has, and StorageFailed.
+    """Compare two releases; raises SettingsError for a KPI that neither has and for another contract, StorageFailed.
 
     kpi_codes, level: only these; all where not given. limit: how many cells come with their causes; None is all.
     """
-    with storage_errors("comparing releases"), open_memory() as connection:
+    with storage_errors("comparing releases"), _one_contract(before, after), open_memory() as connection:
         _attach(connection, before.database, after.database)
         _require_known(connection, kpi_codes)
         where = [f"kpi_code in ({', '.join(map(literal, kpi_codes))})"] if kpi_codes else []
@@ -114,6 +115,18 @@ def diff(
         kpis = connection.execute("select kpi_code, count(*) from changed group by all order by 2 desc, 1").fetchall()
         (entries,) = connection.execute("select count(*) from entries").fetchall()[0]
     return Difference(before, after, tuple(KpiChange(*kpi) for kpi in kpis), entries, tuple(cells))
+
+
+@contextmanager
+def _one_contract(before: Release, after: Release) -> Iterator[None]:
+    """A column or a table that only one of them has is no defect: the contract grew between them."""
+    try:
+        yield
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise SettingsError(
+            f"{before.release_id} and {after.release_id} cannot be compared, one is of an older contract: {error}; "
+            "compare with the older one as it is built today:  kpimart run --as-of … --known-at …"
+        ) from error
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, before: Path, after: Path) -> None:

@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 
 from kpimart.errors import SettingsError
+from kpimart.publish import contract
 from kpimart.publish.diff import diff
 
 CORRECTED = """
@@ -112,3 +113,12 @@ def test_a_kpi_that_neither_has_is_refused(corrected) -> None:
 def test_a_release_is_not_compared_with_itself(corrected) -> None:
     with pytest.raises(SettingsError, match="one and the same release"):
         diff(corrected[0], corrected[0], limit=None)
+
+
+def test_a_release_of_an_older_contract_is_named(company, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(contract, "BUILT", tuple(each for each in contract.BUILT if each.name != "dim_manager"))
+        patch.setattr(contract, "PUBLISHED", (*contract.BUILT, contract.QUALITY_RESULT, contract.RELEASE))
+        old = company.publish()
+    with pytest.raises(SettingsError, match=r"one is of an older contract: .*dim_manager"):
+        diff(old, company.publish(), limit=None)
