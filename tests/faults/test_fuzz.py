@@ -36,7 +36,7 @@ from kpimart.publish.manifest import (
 )
 from kpimart.settings import Settings
 
-SECONDS, TESTS, EXAMPLES = float(os.environ.get("FUZZ_SECONDS", "0")), 5, 60
+SECONDS, TESTS, EXAMPLES = float(os.environ.get("FUZZ_SECONDS", "0")), 5, 30
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 COLUMNS = {
     "id": "id",

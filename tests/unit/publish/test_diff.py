@@ -1,5 +1,7 @@
+import shutil
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -24,9 +26,11 @@ CORRECTED = """
 """
 
 
-@pytest.fixture
-def corrected(company):
+@pytest.fixture(scope="module")
+def corrected(published, warehouse_of_a_night: Path, tmp_path_factory: pytest.TempPathFactory):
     """Two releases; between them deal 3 of Mo, in North, became worth 1,030.15 instead of 30.15."""
+    company = type(published)(tmp_path_factory.mktemp("corrected"))
+    shutil.copy(warehouse_of_a_night, company.home)
     first = company.publish()
     company.change(CORRECTED)
     return first, company.publish()
