@@ -42,10 +42,11 @@ def read_entries(file: Path | None) -> list[Entry]:
         raise SettingsError(f"postgres.access: {file}: cannot be read: {error}") from error
 
 
-def _entry(place: str, row: dict[str, str | None]) -> Entry:
-    login, person, manager_id, department_id = ((row[name] or "").strip() for name in COLUMNS)
-    if not login or row.get(None):  # type: ignore[call-overload]
-        raise SettingsError(f"{place}: give {', '.join(COLUMNS)}, with the login of PostgreSQL")
+def _entry(place: str, row: dict[str, str]) -> Entry:
+    # What is too much stands under None, what is missing is None.
+    if None in row or None in row.values() or not row["login"].strip():
+        raise SettingsError(f"{place}: give {', '.join(COLUMNS)}, of which the login of PostgreSQL must not be empty")
+    login, person, manager_id, department_id = (row[name].strip() for name in COLUMNS)
     if bool(manager_id) == bool(department_id):
         raise SettingsError(f"{place}: give {login} either a manager_id or a department_id, in a line each")
     return Entry(login, person or login, manager_id, department_id)

@@ -5,7 +5,7 @@ come after wait behind.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -118,6 +118,37 @@ def require_usable(server: Connection) -> None:
         )
     if owner != quoted(user) and owner != user:
         raise SettingsError(f"PostgreSQL: schema {SCHEMA} belongs to {owner}, not to {user}; connect as {owner}")
+
+
+def excess_rights(server: Connection) -> list[str]:
+    """What the publishing role could do beyond its schema."""
+    ((is_super, is_bypassing, owned),) = server.ask(
+        f"""
+        select rolsuper, rolbypassrls, (
+            select count(*) from pg_class
+            where relowner = pg_roles.oid and relnamespace <> '{SCHEMA}'::regnamespace
+                and relnamespace::regnamespace::text not like 'pg\\_%'
+        )
+        from pg_roles
+        where rolname = current_user
+        """
+    )
+    told = {"is a superuser": is_super, "passes by row-level security": is_bypassing and not is_super}
+    owns = [f"owns {owned:,} relations outside of {SCHEMA}"] if owned else []
+    return [*(what for what, is_so in told.items() if is_so), *owns]
+
+
+def logins_without_role(server: Connection, logins: Collection[str]) -> list[str]:
+    """Those of the logins that are not there, or that are members of neither kpi_head nor kpi_manager."""
+    members = server.ask(
+        f"""
+        select distinct person.rolname::text
+        from pg_roles as person
+        inner join pg_roles as role on role.rolname in ({_list((HEAD, MANAGER))})
+        where pg_has_role(person.oid, role.oid, 'usage')
+        """
+    )
+    return sorted(set(logins) - {name for (name,) in members})
 
 
 def create_own_tables(server: Connection) -> None:

@@ -76,3 +76,12 @@ def make_target(postgres: str) -> Callable[[Path], Target]:
 def target(make_target: Callable[[Path], Target], company: Any) -> Target:
     """Of a company that has published nothing yet; the database is empty."""
     return make_target(company.home)
+
+
+@pytest.fixture(scope="module")
+def lasting(
+    found: Callable[[Path], Any], make_target: Callable[[Path], Target], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, Target]:
+    """A company of a test module's own that has published nothing yet, and its target."""
+    home = tmp_path_factory.mktemp("lasting") / "home"
+    return found(home), make_target(home)
