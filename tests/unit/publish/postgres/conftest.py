@@ -8,12 +8,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from postgres import running_postgres
 from psycopg import sql
 
 from kpimart.publish.postgres.export import Exported, export
 from kpimart.publish.postgres.roles import ROLES_SQL
 from kpimart.settings import Settings
-from postgres import running_postgres
 
 NUMBERS = count()
 
@@ -54,8 +54,12 @@ class Target:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+def postgres() -> Iterator[str]:
+    with running_postgres() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            # No test turns off the power.
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
         yield url
 
 
@@ -85,3 +89,12 @@ def lasting(
     """A company of a test module's own that has published nothing yet, and its target."""
     home = tmp_path_factory.mktemp("lasting") / "home"
     return found(home), make_target(home)
+
+
+@pytest.fixture(scope="module")
+def loaded(lasting: tuple[Any, Target]) -> tuple[Any, Target]:
+    """A company and its target that serves its release; for tests that only look."""
+    company, target = lasting
+    company.publish()
+    target.export()
+    return company, target
