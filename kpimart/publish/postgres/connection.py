@@ -38,6 +38,10 @@ _REFUSALS = re.compile(
 _PASSING = ("08", "40", "53", "55P03", "57", "58")
 
 
+class TextRefused(TargetFailed):
+    """A text holds what PostgreSQL's never do: a NUL."""
+
+
 class Connection:
     """An open transaction. `execute`, `ask` and `ingest` raise what `errors` makes of the driver's errors."""
 
@@ -134,7 +138,8 @@ def _named(error: adbc_driver_manager.Error) -> KpiMartError:
         return AccessRefused(f"PostgreSQL: {told}; grant what kpimart export postgres-roles prints")
     if state is None or state.startswith(_PASSING):
         return TargetUnavailable(f"PostgreSQL: {told}")
-    return TargetFailed(f"PostgreSQL: {told} (SQLSTATE {state})")
+    failure = TextRefused if state == "22021" else TargetFailed
+    return failure(f"PostgreSQL: {told} (SQLSTATE {state})")
 
 
 def _ahead(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -5,7 +5,7 @@ READ, sees the one release or the other, whole. Where the release that the table
 differs between the two is sent; the totals are counted again before the commit.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ from kpimart.publish import contract
 from kpimart.publish.files import sha256
 from kpimart.publish.manifest import MANIFEST_FILE
 from kpimart.publish.postgres.access import Entry, make_scope, read_entries, unknown_ids
-from kpimart.publish.postgres.connection import Connection, connected
+from kpimart.publish.postgres.connection import Connection, TextRefused, connected
 from kpimart.publish.postgres.schema import SCHEMA, Prepared, Table, create_own_tables, index, prepare, require_usable
 from kpimart.publish.release import find
 from kpimart.publish.shelf import REPORTING_FILE, Release, Shelf
@@ -80,9 +80,9 @@ def export(
     with _said_what_stays():
         try:
             return _load(settings, release_id, entries, clock, tell)
-        except _Drifted:
+        except (_Drifted, TextRefused):
             tell("all rows anew")
-            return _load(settings, release_id, entries, clock, tell, trusts_target=False)
+            return _load(settings, release_id, entries, clock, tell, anew=True)
 
 
 class _Drifted(TargetFailed):
@@ -96,8 +96,9 @@ def _load(
     clock: Clock,
     tell: Tell,
     *,
-    trusts_target: bool = True,
+    anew: bool = False,
 ) -> Exported:
+    """anew: send every row, whatever the target says it holds, and each text without NUL."""
     with connected(settings.postgres) as server:
         require_usable(server)
         # Whoever else publishes waits here, and then sees what was done.
@@ -106,11 +107,11 @@ def _load(
         release = _verified(settings.home, release_id) if release_id else find(settings.home)
         served = _served(server)
         manifest_sha256 = sha256(release.folder / MANIFEST_FILE)
-        with _opened(settings.home, release, served if trusts_target else None) as (connection, has_base):
+        with _opened(settings.home, release, None if anew else served) as (connection, has_base):
             prepared = prepare(server, connection, served.rules_sha256 if served else None)
             deleted = inserted = 0
-            if served is None or served.manifest_sha256 != manifest_sha256 or prepared.fresh or not trusts_target:
-                deleted, inserted = _replace_rows(server, connection, prepared, has_base=has_base, tell=tell)
+            if served is None or served.manifest_sha256 != manifest_sha256 or prepared.fresh or anew:
+                deleted, inserted = _replace_rows(server, connection, prepared, has_base=has_base, mend=anew, tell=tell)
                 tell("totals")
                 _require_equal(server, connection)
             columns = [(table.name, tuple(table.columns)) for table in prepared.tables]
@@ -188,7 +189,13 @@ def _opened(home: Path, release: Release, served: _Served | None) -> Iterator[tu
 
 
 def _replace_rows(
-    server: Connection, connection: duckdb.DuckDBPyConnection, prepared: Prepared, *, has_base: bool, tell: Tell
+    server: Connection,
+    connection: duckdb.DuckDBPyConnection,
+    prepared: Prepared,
+    *,
+    has_base: bool,
+    mend: bool,
+    tell: Tell,
 ) -> tuple[int, int]:
     """Let every table hold the release's rows; returns how many were deleted and inserted."""
     former = _columns_of_former(connection) if has_base else {}
@@ -196,14 +203,14 @@ def _replace_rows(
     for table in prepared.tables:
         tell(table.name)
         if table.name in prepared.fresh:
-            inserted += _send(server, connection, table, f"coming.{table.name}")
+            inserted += _send(server, connection, table, f"coming.{table.name}", mend=mend)
             index(server, table)
         elif table.key and former.get(table.name) == list(table.columns):
             gone, come = _send_difference(server, connection, table)
             deleted, inserted = deleted + gone, inserted + come
         else:
             deleted += server.execute(f"delete from {table.sql}")
-            inserted += _send(server, connection, table, f"coming.{table.name}")
+            inserted += _send(server, connection, table, f"coming.{table.name}", mend=mend)
     for name in prepared.beside:
         deleted += server.execute(f"delete from {SCHEMA}.{quoted(name)}")
     return deleted, inserted
@@ -250,25 +257,24 @@ def _send_difference(server: Connection, connection: duckdb.DuckDBPyConnection, 
     return gone, _send(server, connection, table, "come")
 
 
-def _send(server: Connection, connection: duckdb.DuckDBPyConnection, table: Table, source: str) -> int:
+def _send(
+    server: Connection, connection: duckdb.DuckDBPyConnection, table: Table, source: str, *, mend: bool = False
+) -> int:
+    """Insert the rows of `source`. mend: PostgreSQL's texts hold no NUL; where there is one, it becomes U+FFFD."""
     if not _count(connection, source):
         return 0
-    return server.ingest(table.name, _batches(connection, source, tuple(table.columns)))
+    texts = [name for name, data_type in table.columns.items() if data_type == "text"] if mend else []
+    return server.ingest(table.name, _batches(connection, source, tuple(table.columns), texts))
 
 
-def _batches(connection: duckdb.DuckDBPyConnection, source: str, names: tuple[str, ...]) -> "pa.RecordBatchReader":
-    """The rows by Arrow. PostgreSQL's texts hold no NUL; where there is one, it becomes U+FFFD."""
-    columns = ", ".join(map(quoted, names))
-    types = {name: kind for name, kind, *_ in connection.execute(f"describe select {columns} from {source}").fetchall()}
-    texts = [name for name in names if types[name] == "VARCHAR"]
-    holding = ", ".join(f"coalesce(bool_or(contains({quoted(name)}, chr(0))), false)" for name in texts) or "0"
-    ((*found,),) = connection.execute(f"select {holding} from {source}").fetchall()
-    mended = {name for name, has_nul in zip(texts, found, strict=False) if has_nul}
-    chosen = ", ".join(
+def _batches(
+    connection: duckdb.DuckDBPyConnection, source: str, names: tuple[str, ...], mended: Collection[str] = ()
+) -> "pa.RecordBatchReader":
+    columns = ", ".join(
         f"replace({quoted(name)}, chr(0), chr(65533)) as {quoted(name)}" if name in mended else quoted(name)
         for name in names
     )
-    return connection.execute(f"select {chosen} from {source}").to_arrow_reader(BATCH_ROWS)
+    return connection.execute(f"select {columns} from {source}").to_arrow_reader(BATCH_ROWS)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, source: str) -> int:
