@@ -478,6 +478,29 @@ def export_parquet(
     _print(f"release {release.release_id}: {len(write(release, folder))} tables in {folder}")
 
 
+@export.command("postgres")
+def export_postgres(
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let PostgreSQL serve a release, to those whom the access file names."""
+    with _progress() as tell:
+        done = pipeline.export_postgres(load_settings(config), release_id, tell=tell)
+    if as_json:
+        _print_json(dataclasses.asdict(done))
+    else:
+        _print(*report.of_export(done))
+
+
+@export.command("postgres-roles")
+def export_postgres_roles() -> None:
+    """Print the SQL by which an administrator prepares a PostgreSQL database."""
+    from kpimart.publish.postgres.roles import ROLES_SQL
+
+    print(ROLES_SQL, end="")
+
+
 @app.command()
 def rollback(
     release_id: Annotated[str | None, typer.Argument(help="The release.", show_default="the one before")] = None,
