@@ -189,9 +189,9 @@ def publish(
         # What is published already is not taken from the database again.
         if not Shelf(settings.home).folder(made.build_id).exists():
             _require_there(settings, made)
-        if override:
-            with open_warehouse(settings.home) as connection, transaction(connection):
-                _record_override(connection, "reporting", [made.build_id], override, clock)
+            if override:
+                with open_warehouse(settings.home) as connection, transaction(connection):
+                    _record_override(connection, "reporting", [made.build_id], override, clock)
         return _publish(settings, made, clock=clock, tell=tell, make_current=make_current)
 
 

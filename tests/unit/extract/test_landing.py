@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpimart.errors import StorageFailed
+from kpimart.errors import SettingsError, StorageFailed
 from kpimart.extract.landing import (
     judge,
     land,
@@ -104,6 +104,41 @@ def test_what_a_held_batch_stored_is_never_read_and_stored_again(crm: Any) -> No
     assert crm.night("held").objects[0].versions_stored == 2
     assert set(crm.latest()) == {"D1"}
     assert crm.night().objects[0].versions_stored == 2
+    assert crm.latest()["D1"]["stage"] == "Won"
+
+
+def test_a_held_batch_can_be_accepted_and_is_read_from_then_on(crm: Any) -> None:
+    crm.write(ANN)
+    crm.night()
+    crm.write(ANN_WON)
+    crm.night("held")
+    crm.accept()
+    assert crm.latest()["D1"]["stage"] == "Won"
+    assert crm.night().objects[0].versions_stored == 0
+
+
+def test_batches_that_were_held_together_are_accepted_together(crm: Any) -> None:
+    """The second stored only what the first did not have."""
+    crm.write(ANN)
+    crm.fetch()
+    crm.land()
+    crm.write(ANN, BOB)
+    crm.fetch()
+    crm.land()
+    crm.judge("held")
+    crm.accept()
+    assert set(crm.latest()) == {"D1", "D2"}
+
+
+def test_a_held_batch_behind_which_another_was_accepted_is_out_of_date(crm: Any) -> None:
+    crm.write(ANN)
+    crm.night("held")
+    crm.write(ANN_WON)
+    crm.night()
+    with pytest.raises(
+        SettingsError, match=r"batch files-\S+ is out of date: files-\S+ of the same source was accepted"
+    ):
+        crm.accept()
     assert crm.latest()["D1"]["stage"] == "Won"
 
 
