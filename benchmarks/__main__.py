@@ -1,7 +1,8 @@
 """`make bench`: each benchmark, one after the other."""
 
-from benchmarks import extraction, incremental, run
+from benchmarks import extraction, incremental, publishing, run
 
 run.main()
 extraction.main()
 incremental.main()
+publishing.main()

@@ -50,6 +50,8 @@ _PAGE = (
 """
 )
 
+_SAMPLES = {"partial_unexpected_list", "partial_unexpected_counts", "unexpected_rows", "details"}
+
 
 @dataclass(frozen=True)
 class Page:
@@ -97,14 +99,24 @@ def _suite_result(page: Page) -> ExpectationSuiteValidationResult:
 
 
 def _cleaned_result(result: ExpectationValidationResult) -> ExpectationValidationResult:
-    raised = result.exception_info or {}
+    """Without the values that a passed expectation let pass: the record of the judgement has none of them either."""
+    found = result.result or {}
+    shown = {name: found[name] for name in found if not (result.success and name in _SAMPLES)}
     return ExpectationValidationResult(
         success=result.success,
         expectation_config=result.expectation_config,
-        result=_cleaned(result.result or {}),
+        result=_cleaned(shown),
         meta=result.meta,
-        exception_info=_cleaned({name: raised[name] for name in raised if name != "exception_traceback"}),
+        exception_info=_without_traces(_cleaned(result.exception_info or {})),
     )
+
+
+def _without_traces(raised: dict[str, Any]) -> dict[str, Any]:
+    """What was raised, plainly or by metric, without the lines of a library's source."""
+    return {
+        name: "" if name == "exception_traceback" else _without_traces(told) if isinstance(told, dict) else told
+        for name, told in raised.items()
+    }
 
 
 def _cleaned(value: Any) -> Any:
