@@ -337,6 +337,45 @@ def test_pending_views_show_what_is_to_be_judged_and_nothing_else(crm: Any) -> N
     assert crm.query(with_views) == []
 
 
+def pending(crm: Any, columns: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(crm.home / "warehouse.duckdb")) as connection:
+        prepare_pending_views(connection)
+    return crm.query(f"select {columns} from pending.batch_object")
+
+
+@pytest.mark.parametrize(("nights", "share"), [(6, None), (7, 1.5)], ids=["six nights", "seven nights"])
+def test_the_size_of_a_batch_is_held_against_what_is_usual_if_that_is_known(
+    crm: Any, nights: int, share: float | None
+) -> None:
+    crm.write(*(f"D{number},Ann,Talking,2026-01-05,,100" for number in range(20)))
+    for _ in range(nights):
+        crm.night()
+    crm.write(*(f"D{number},Ann,Talking,2026-01-05,,100" for number in range(30)))
+    crm.night("held")
+    crm.fetch()
+    crm.land()
+    assert pending(crm, "share_of_usual") == [(share,)]
+
+
+def test_what_was_usual_a_month_ago_is_usual_no_more(crm: Any) -> None:
+    crm.write(*(f"D{number},Ann,Talking,2026-01-05,,100" for number in range(20)))
+    for _ in range(7):
+        crm.night()
+    crm.clock.now += timedelta(days=28)
+    crm.fetch()
+    crm.land()
+    assert pending(crm, "share_of_usual") == [(None,)]
+
+
+def test_a_source_changed_last_when_its_last_record_did(crm: Any) -> None:
+    crm.map_deals(columns={"updated_at": "changed"})
+    future = f"{crm.clock.now + timedelta(days=400):%Y-%m-%d}"
+    crm.write(f"{ANN},2026-01-05", f"{BOB},2026-01-06", f"D9,Bob,Talking,2026-01-06,,1,{future}", header=VERSIONED)
+    crm.fetch()
+    crm.land()
+    assert pending(crm, "last_change_at") == [(datetime(2026, 1, 5, 23, tzinfo=UTC),)]
+
+
 def test_shares_of_nothing_are_zero(crm: Any) -> None:
     crm.map_deals(extent="delta")
     crm.write()
