@@ -68,7 +68,8 @@ def main() -> None:
         both = each.gate + each.publish
         print(
             f"gate and publish, {name} a release to compare with: "
-            f"{both.wall / first.build.wall:.0%} of the full build, {both.cpu / first.build.cpu:.0%} of its CPU; the aim is {AIM:.0%}"
+            f"{both.wall / first.build.wall:.0%} of the full build, "
+            f"{both.cpu / first.build.cpu:.0%} of its CPU; the aim is {AIM:.0%}"
         )
 
 
