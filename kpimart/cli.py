@@ -31,6 +31,8 @@ demo = typer.Typer(help="A small company that lives, to try everything on.", no_
 app.add_typer(demo, name="demo")
 kpi = typer.Typer()
 app.add_typer(kpi, name="kpi")
+export = typer.Typer(help="Take a release elsewhere.", no_args_is_help=True)
+app.add_typer(export, name="export")
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="The kpimart.toml to use.", show_default="./kpimart.toml")
@@ -403,6 +405,31 @@ def releases(config: Config = None, as_json: AsJson = False) -> None:
         _print_json([{**dataclasses.asdict(release), "path": release.database} for release in listed])
         return
     _print(*report.of_releases(settings, listed), *damaged_releases(settings.home).values())
+
+
+@export.command("postgres")
+def export_postgres(
+    release_id: Annotated[
+        str | None, typer.Option("--release", help="A release.", show_default="the current one")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let PostgreSQL serve a release, to those whom the access file names."""
+    with _progress() as tell:
+        done = pipeline.export_postgres(load_settings(config), release_id, tell=tell)
+    if as_json:
+        _print_json(dataclasses.asdict(done))
+    else:
+        _print(*report.of_export(done))
+
+
+@export.command("postgres-roles")
+def export_postgres_roles() -> None:
+    """Print the SQL by which an administrator prepares a PostgreSQL database."""
+    from kpimart.publish.postgres.roles import ROLES_SQL
+
+    print(ROLES_SQL, end="")
 
 
 @app.command()

@@ -61,6 +61,8 @@ def _checks(settings: Settings, files: Path | None) -> Iterator[tuple[str, Calla
     for source in settings.sources:
         yield f"source {source}", lambda source=source: _source(settings, source, files)  # type: ignore[misc]
     yield "release", lambda: _release(settings.home)
+    if settings.postgres.url:
+        yield "postgres", lambda: _postgres(settings)
 
 
 def _checked(name: str, check: Callable[[], list[Check] | Check | str]) -> list[Check]:
@@ -235,3 +237,25 @@ def _release(home: Path) -> Check | str:
         return "none yet; kpimart run makes the first"
     verify_release(home, release.release_id)
     return f"{release.release_id} is served, figures as of {release.as_of:%Y-%m-%d %H:%M %Z}, checksums right"
+
+
+def _postgres(settings: Settings) -> Check:
+    """The connection, the roles, who is served, and whether it is what is served from disk."""
+    from kpimart.publish.postgres.access import read_entries
+    from kpimart.publish.postgres.connection import connected
+    from kpimart.publish.postgres.export import served_id
+    from kpimart.publish.postgres.schema import excess_rights, logins_without_role, require_usable
+    from kpimart.publish.release import current
+
+    entries = read_entries(settings.postgres.access)
+    with connected(settings.postgres) as server:
+        require_usable(server)
+        served, excess = served_id(server), excess_rights(server)
+        without_role = logins_without_role(server, {entry.login for entry in entries})
+    release = current(settings.home)
+    problems = [f"{login} of postgres.access is no member of kpi_head or kpi_manager" for login in without_role]
+    problems += [f"the publishing role {what}" for what in excess]
+    if release and release.release_id != served:
+        problems.append(f"{release.release_id} is served from disk: kpimart export postgres")
+    found = f"serves {served or 'no release yet'}"
+    return Check("postgres", "warning" if problems else "ok", "; ".join([found, *problems]))

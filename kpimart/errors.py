@@ -59,6 +59,17 @@ class StorageFailed(KpiMartError):
     is_retryable = True
 
 
+class TargetUnavailable(KpiMartError):
+    """A database that releases are loaded into is away, full, or held by others; what was served there stays."""
+
+    exit_code = 4
+    is_retryable = True
+
+
+class TargetFailed(KpiMartError):
+    """A database could not take a release, or would have held something else; what was served there stays."""
+
+
 class ReleaseNotFound(KpiMartError):
     """There is no release of that name, or none at all."""
 

@@ -33,6 +33,7 @@ from kpimart.extract.packages import Package, complete_packages, landing_area, r
 from kpimart.mentions import FORGOTTEN, Mentions, copy_erased, count_mentions
 from kpimart.publish.amend import Order, Totals, amend_releases, mentions_in_releases
 from kpimart.publish.files import sync
+from kpimart.publish.release import current
 from kpimart.publish.tables import payload_totals
 from kpimart.reconcile import FOLDER_PREFIX
 from kpimart.settings import Settings
@@ -149,7 +150,8 @@ def forget(
 
     also: further texts that tell who it is. Of all texts a hash is kept, to know them again. Raises SettingsError for a
     record that is nowhere and for a reason that names the person, ReleaseDamaged for a release that cannot be amended,
-    StorageFailed, and WarehouseBusy while a run writes or a source is fetched. After each of them it can be run again.
+    StorageFailed, WarehouseBusy while a run writes or a source is fetched, and where PostgreSQL is configured what
+    loading it raises. After each of them it can be run again.
     """
     with writer_lock(settings.home), storage_errors(f"forgetting {record}"):
         homes = _homes(settings.home)
@@ -319,13 +321,22 @@ def _erase(home: Path, job: _Job, entry: _Entry, tell: Tell) -> None:
             file.unlink()
     warehouse, coming = home / WAREHOUSE_FILE, home / f".{WAREHOUSE_FILE}.next"
     if not warehouse.exists():
-        amend_releases(home, Order(job.mentions, {}, entry.by, entry.at), tell)
+        _amend(home, job, Order(job.mentions, {}, entry.by, entry.at), tell)
         return
     tell(f"erasing from {warehouse}")
     _write_warehouse(warehouse, coming, job, entry)
-    amend_releases(home, Order(job.mentions, _totals(warehouse, coming), entry.by, entry.at), tell)
+    _amend(home, job, Order(job.mentions, _totals(warehouse, coming), entry.by, entry.at), tell)
     coming.replace(warehouse)
     sync(home)
+
+
+def _amend(home: Path, job: _Job, order: Order, tell: Tell) -> None:
+    """Amend the releases of a home, and let PostgreSQL hold the amended one instead of what it was loaded from."""
+    amend_releases(home, order, tell)
+    if job.settings.postgres.url and home == job.settings.home and current(home):
+        from kpimart.publish.postgres.export import export
+
+        export(job.settings, tell=lambda table: tell(f"PostgreSQL: {table}"))
 
 
 def _write_warehouse(warehouse: Path, coming: Path, job: _Job, entry: _Entry) -> None:

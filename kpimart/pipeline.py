@@ -44,6 +44,7 @@ from kpimart.warehouse import (
 
 if TYPE_CHECKING:
     from kpimart.extract.landing import LandedBatch
+    from kpimart.publish.postgres.export import Exported
     from kpimart.publish.shelf import Release
     from kpimart.transform import Manifest
 
@@ -89,7 +90,10 @@ def run(
     clock: Clock = utc_now,
     tell: Tell = silently,
 ) -> Run:
-    """Extract, build, validate and publish; raises what the steps raise. full_refresh: as in `build`."""
+    """Extract, build, validate and publish; raises what the steps raise. full_refresh: as in `build`.
+
+    Where PostgreSQL is configured, it is let serve the release last: when that fails, the release is served from disk.
+    """
     steps: dict[str, float] = {}
     _require_sound_seeds(settings, known_at)
     with writer_lock(settings.home), Judge() as judge:
@@ -115,6 +119,9 @@ def run(
             verdict = _validate(settings, build, judge, clock=clock, tell=tell)
         with _timed(steps, "publish"):
             release = _publish(settings, build, clock=clock, tell=tell, make_current=False)
+        if settings.postgres.url:
+            with _timed(steps, "postgres"):
+                _serve_targets(settings, release, clock=clock, tell=tell)
     return Run(extraction, build, verdict, release, steps)
 
 
@@ -178,8 +185,9 @@ def publish(
     clock: Clock = utc_now,
     tell: Tell = silently,
 ) -> "Release":
-    """Make a release of a build (default: the last one) that passed its gate; raises GateRefused if it did not.
+    """Make a release of a build (default: the last one) that passed its gate, and let PostgreSQL serve it too.
 
+    Raises GateRefused if it did not pass, and what `export_postgres` raises, when the release is served from disk.
     override: publish it although its gate refused it; raises SettingsError if it did not refuse it.
     """
     from kpimart.publish.shelf import Shelf
@@ -192,7 +200,9 @@ def publish(
             if override:
                 with open_warehouse(settings.home) as connection, transaction(connection):
                     _record_override(connection, "reporting", [made.build_id], override, clock)
-        return _publish(settings, made, clock=clock, tell=tell, make_current=make_current)
+        release = _publish(settings, made, clock=clock, tell=tell, make_current=make_current)
+        _serve_targets(settings, release, clock=clock, tell=tell)
+        return release
 
 
 def accept(settings: Settings, override: Override, batch_id: str | None = None, *, clock: Clock = utc_now) -> list[str]:
@@ -209,12 +219,28 @@ def accept(settings: Settings, override: Override, batch_id: str | None = None, 
     return batch_ids
 
 
-def rollback(settings: Settings, release_id: str | None = None) -> "Release":
-    """Serve another release (default: the one before); raises ReleaseNotFound, ReleaseDamaged."""
+def rollback(
+    settings: Settings, release_id: str | None = None, *, clock: Clock = utc_now, tell: Tell = silently
+) -> "Release":
+    """Serve another release (default: the one before), and let PostgreSQL serve it too.
+
+    Raises ReleaseNotFound, ReleaseDamaged, and what `export_postgres` raises, when the release is served from disk.
+    """
     from kpimart.publish.release import rollback as serve
 
     with writer_lock(settings.home):
-        return serve(settings.home, release_id)
+        release = serve(settings.home, release_id)
+        _serve_targets(settings, release, clock=clock, tell=tell)
+        return release
+
+
+def export_postgres(
+    settings: Settings, release_id: str | None = None, *, clock: Clock = utc_now, tell: Tell = silently
+) -> "Exported":
+    """Let PostgreSQL serve a release, by default the one served from disk; raises what `postgres.export` raises."""
+    from kpimart.publish.postgres.export import export
+
+    return export(settings, release_id, clock=clock, tell=lambda table: tell(f"PostgreSQL: {table}"))
 
 
 def _require_sound_seeds(settings: Settings, known_at: datetime | None) -> None:
@@ -424,6 +450,12 @@ def _publish(settings: Settings, made: Build, *, clock: Clock, tell: Tell, make_
         made.database.unlink(missing_ok=True)
         shutil.rmtree(made.database.with_suffix(".project"), ignore_errors=True)
     return release
+
+
+def _serve_targets(settings: Settings, release: "Release", *, clock: Clock, tell: Tell) -> None:
+    """Let the configured targets serve what is served from disk."""
+    if settings.postgres.url and release.is_current:
+        export_postgres(settings, clock=clock, tell=tell)
 
 
 def _quarantined(connection: duckdb.DuckDBPyConnection, batch_ids: list[str]) -> tuple[str, ...]:

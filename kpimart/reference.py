@@ -308,6 +308,8 @@ SETTINGS: dict[str, str] = {
     "tryton.url": "The server.",
     "tryton.database": "The database.",
     "tryton.user": "The login of the user who reads.",
+    "postgres.url": "The database, as `postgresql://user:password@host/name`.",
+    "postgres.access": "A CSV file of who may see what: login, person, manager_id, department_id.",
     "sql.*[].table": "The table or view, with its schema if it is not the user's own.",
     "sql.*[].query": "A `select`, instead of a table.",
 }
@@ -334,10 +336,15 @@ def settings_page() -> str:
     crms = {
         key: field for key, field in fields.items() if key.startswith(("crm.", *(f"{api}." for api in API_SOURCES)))
     }
-    company = {key: field for key, field in fields.items() if not key.startswith(("files", "sql")) and key not in crms}
+    target = {key: field for key, field in fields.items() if key.startswith("postgres.")}
+    company = {
+        key: field
+        for key, field in fields.items()
+        if not key.startswith(("files", "sql")) and key not in crms and key not in target
+    }
     database = {key: field for key, field in fields.items() if key.startswith("sql")}
     mapping = {key: field for key, field in fields.items() if key.startswith("files.*")}
-    others = company | database | mapping | crms
+    others = company | database | mapping | crms | target
     export = {key: field for key, field in fields.items() if key not in others}
     objects = ", ".join(f"`files.{name}`" for name in OBJECTS)
     return _page(
@@ -359,6 +366,8 @@ def settings_page() -> str:
             f"## A database\n\n`[sql]`, with stages and mappings as `[files]` has them, but for what tells how a file "
             f"is written: an object is in a table, or in what a query gives. "
             f"[Connect a database](../how-to/connect-a-database.md).\n\n{_settings_table(database)}",
+            f"## PostgreSQL\n\n`[postgres]`: a database that serves the releases too. "
+            f"[Serve from PostgreSQL](../how-to/serve-from-postgresql.md).\n\n{_settings_table(target)}",
         ],
     )
 
@@ -558,8 +567,8 @@ def cli_page() -> str:
     return _page(
         "Command line",
         "`kpimart/cli.py`",
-        "Exit codes: 0 done, 2 wrong usage or settings, 3 a gate refused, 4 the source could not be reached, 1 "
-        "anything else. What to do then: [When it is red](../how-to/when-it-is-red.md).",
+        "Exit codes: 0 done, 2 wrong usage or settings, 3 a gate refused, 4 the source or PostgreSQL could not "
+        "be reached, 1 anything else. What to do then: [When it is red](../how-to/when-it-is-red.md).",
         _command_sections(command, command.make_context("kpimart", [], resilient_parsing=True)),
     )
 

@@ -18,6 +18,7 @@ from kpimart.status import ChangedField, LastBatch, LastBuild, SetAside, Status
 if TYPE_CHECKING:
     from kpimart.explain import Explanation, Input, Quotient, Section
     from kpimart.forget import Finding
+    from kpimart.publish.postgres.export import Exported
     from kpimart.reconcile import Cell, Reconciliation, Sum
     from kpimart.simulation import Rescored, Simulation
 
@@ -179,6 +180,18 @@ def of_release(release: Release) -> str:
         f"look at it:  kpimart kpi --by manager --period quarter\n"
         f'             duckdb -readonly {served} "select * from reporting.kpi_company_month"'
     )
+
+
+def of_export(done: "Exported") -> Iterator[RenderableType]:
+    """What PostgreSQL serves now, and what that took."""
+    if done.is_unchanged:
+        yield f"PostgreSQL serves release {done.release_id} already, to the same people: nothing was changed"
+    else:
+        rows = f"{done.inserted:,} rows inserted, {done.deleted:,} deleted"
+        access = "who may see what has changed" if done.is_access_changed else "who may see what is the same"
+        yield f"PostgreSQL serves release {done.release_id} (before: {done.former_id or 'none'}): {rows}; {access}"
+    for name in done.unknown_ids:
+        yield f"warning: postgres.access names {name}, which the release does not have: it opens nothing"
 
 
 def of_releases(settings: Settings, releases: Sequence[Release]) -> Iterator[RenderableType]:

@@ -271,6 +271,16 @@ class TrytonSettings(ApiSettings):
     user: str | None = None
 
 
+class PostgresSettings(_Strict):
+    """A PostgreSQL database that serves the releases too. `url` holds a password, so only the environment has it.
+
+    `access`: a CSV file of who may see what, see `publish.postgres.access`.
+    """
+
+    url: SecretStr | None = None
+    access: Path | None = None
+
+
 class Thresholds(_Strict):
     """When a run stops rather than go on with what it got. Shares are of the rows of one object."""
 
@@ -360,6 +370,7 @@ class Settings(BaseSettings):
     amocrm: AmoCrmSettings = AmoCrmSettings()
     odoo: OdooSettings = OdooSettings()
     tryton: TrytonSettings = TrytonSettings()
+    postgres: PostgresSettings = PostgresSettings()
 
     @classmethod
     def settings_customise_sources(

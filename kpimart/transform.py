@@ -126,7 +126,7 @@ def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list
                 *("--vars", json.dumps({"crms": transformation.crms, "project": str(project)})),
                 *("--target", target, "--target-path", str(work_folder / target), "--log-path", str(work_folder)),
                 # What failed is told by whoever asked for the build; all the rest stands in the log file.
-                *("--log-level", "none", "--log-level-file", "debug"),
+                *("--log-level", "none", "--log-level-file", "info"),
                 "--quiet",
                 "--no-use-colors",
                 "--no-write-json",

@@ -49,19 +49,20 @@
 {%- endmacro %}
 
 {#-
-    The rows of a relation, once for every cut that they are in. `columns` are carried along; `amounts` names the column
-    of each basis, amount → basis → column; `properties` are those that its rows have, of the ones that cuts go by.
+    The rows of a relation, once for every cut that they are in. `columns` are carried along; `measures` are those whose
+    sums the relation has, one column for each basis; `properties` are those that its rows have, of the ones that cuts go
+    by.
 -#}
-{% macro in_every_cut(relation, columns, amounts={}, properties=['pipeline_id', 'product', 'lead_source', 'currency_code']) -%}
+{% macro in_every_cut(relation, columns, measures=[], properties=['pipeline_id', 'product', 'lead_source', 'currency_code']) -%}
     {%- for cut in cuts() %}
     select
-        cuts.cut_id,
-        {% for column in columns -%}
-        {{ relation }}.{{ column }}{{ ',' if not loop.last or amounts }}
-        {% endfor %}
-        {%- for amount, by_basis in amounts.items() -%}
-        {{ relation }}.{{ by_basis[cut.amount_basis] }} as {{ amount }}{{ ',' if not loop.last }}
-        {% endfor %}
+        cuts.cut_id
+        {%- for column in columns %},
+        {{ relation }}.{{ column }}
+        {%- endfor %}
+        {%- for measure in measures %},
+        {{ relation }}.{{ measure.name }}_{{ cut.amount_basis if cut.amount_basis in bases_of(measure) else 'booking' }} as {{ measure.name }}
+        {%- endfor %}
     from {{ relation }}
     inner join {{ ref('kpi_cut') }} as cuts
         on
@@ -76,6 +77,17 @@
     where {{ relation }}.credit_lens = '{{ cut.credit_lens }}'
     {% if not loop.last %}union all{% endif %}
     {%- endfor %}
+{%- endmacro %}
+
+{#- The bases in which a measure differs: all of them where it looks at an amount. -#}
+{% macro bases_of(measure) -%}
+    {%- set looks_at_amount = 'amount' in measure.sql ~ measure.get('filter', '') and measure.relation in ('events', 'open_changes') -%}
+    {{ return(['booking', 'constant', 'native'] if looks_at_amount else ['booking']) }}
+{%- endmacro %}
+
+{#- An expression of a measure over the amounts of a basis. -#}
+{% macro in_basis(expression, basis) -%}
+    {{ return(expression if basis == 'booking' else modules.re.sub('\\b(weighted_)?amount\\b', '\\g<1>' ~ basis ~ '_amount', expression)) }}
 {%- endmacro %}
 
 {#-

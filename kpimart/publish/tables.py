@@ -1,7 +1,7 @@
 """The tables of a release: checked against the contract, copied in the order of their keys, and counted."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -109,7 +109,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, folder: Path, tell: Cal
 
 def count_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, TableRecord]:
     """Rows and control totals of each published table."""
-    return {table.name: _count(connection, table) for table in contract.PUBLISHED}
+    return {table.name: count_table(connection, table) for table in contract.PUBLISHED}
 
 
 def hash_catalogue(connection: duckdb.DuckDBPyConnection) -> str:
@@ -199,7 +199,8 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: Table, source: str) ->
         ) from error
 
 
-def _count(connection: duckdb.DuckDBPyConnection, table: Table) -> TableRecord:
+def count_table(connection: duckdb.DuckDBPyConnection, table: Table) -> TableRecord:
+    """Rows and control totals of a published table."""
     (rows,) = connection.execute(f"select count(*) from {table.name}").fetchall()[0]
     if table.totals is None:
         return TableRecord(rows=rows, control_totals={})
@@ -207,28 +208,53 @@ def _count(connection: duckdb.DuckDBPyConnection, table: Table) -> TableRecord:
     return TableRecord(rows=rows, control_totals=dict(connection.execute(totals).fetchall()))
 
 
-def _create_wide_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """One view for each entity level and grain, one column a KPI that is published at that grain.
+@dataclass(frozen=True)
+class WideView:
+    """A view over kpi_value with one column a KPI; `columns`: each in its order, with its comment if it is a KPI's."""
+
+    name: str
+    query: str
+    description: str
+    columns: dict[str, str | None]
+
+
+def wide_views(connection: duckdb.DuckDBPyConnection, catalogue: str) -> Iterator[WideView]:
+    """One view for each entity level and grain, one column a KPI of the catalogue that is published at that grain.
 
     Names inside are unqualified: the database is called after its file, and the file has more than one name.
     """
-    catalogue = connection.execute(
-        f"select kpi_code, name_en, unit, finest_grain from {contract.KPI_CATALOGUE.name} order by kpi_code"
+    kpis = connection.execute(
+        f"select kpi_code, name_en, unit, finest_grain from {catalogue} order by kpi_code"
     ).fetchall()
     for level in contract.ENTITY_LEVELS:
         for position, grain in enumerate(contract.GRAINS):
-            kpis = [kpi for kpi in catalogue if kpi[3] in contract.GRAINS[: position + 1]]
-            view = contract.wide_view(level, grain)
-            connection.execute(f"create view {view} as {_wide_query(level, grain, [kpi[0] for kpi in kpis])}")
+            grains = contract.GRAINS[: position + 1]
+            shown = {code: f"{name} ({unit})" for code, name, unit, finest in kpis if finest in grains}
             one_row = "One row per " + ("" if level == "company" else f"{level.replace('_', ' ')} and ") + grain
-            connection.execute(f"comment on view {view} is {literal(f'{one_row}; one column a KPI.')}")
-            for code, name, unit, _ in kpis:
-                _comment(connection, f"{view}.{quoted(code)}", f"{name} ({unit})")
+            yield WideView(
+                name=contract.wide_view(level, grain),
+                query=_wide_query(level, grain, list(shown)),
+                description=f"{one_row}; one column a KPI.",
+                columns={**dict.fromkeys((*_wide_names(level), "is_complete")), **shown},
+            )
+
+
+def _create_wide_views(connection: duckdb.DuckDBPyConnection) -> None:
+    for view in list(wide_views(connection, contract.KPI_CATALOGUE.name)):
+        connection.execute(f"create view {view.name} as {view.query}")
+        connection.execute(f"comment on view {view.name} is {literal(view.description)}")
+        for name, comment in view.columns.items():
+            if comment:
+                _comment(connection, f"{view.name}.{quoted(name)}", comment)
+
+
+def _wide_names(level: str) -> tuple[str, ...]:
+    """What tells the rows of a wide view apart."""
+    return ("period_start", "period_end", *_ENTITY_IDS[level], "entity_name")
 
 
 def _wide_query(level: str, grain: str, codes: list[str]) -> str:
-    names = ("period_start", "period_end", *_ENTITY_IDS[level], "entity_name")
-    entity = ", ".join(f"kpi_value.{name}" for name in names)
+    entity = ", ".join(f"kpi_value.{name}" for name in _wide_names(level))
     pick = ", max(kpi_value.value) filter (where kpi_value.kpi_code = {code}) as {name}"
     values = "".join(pick.format(code=literal(code), name=quoted(code)) for code in codes)
     # Whether the period is over is asked of the period: in kpi_value it is said per KPI, and a cohort matures later.

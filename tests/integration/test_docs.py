@@ -7,12 +7,13 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from documented import REPOSITORY, Block, Outcome, Reader, blocks_of, clone_into, differences, shown_after
+from postgres import POSTGRES_PROGRAMS, running_postgres
 
 from kpimart import errors
 from kpimart.errors import KpiMartError
@@ -33,9 +34,10 @@ PAGES = (
     "docs/how-to/when-it-is-red.md",
     "docs/tutorial.md",
     "docs/how-to/go-back-and-verify.md",
+    "docs/how-to/serve-from-postgresql.md",
     "docs/how-to/trust-the-raw-data.md",
 )
-GOES_ON_WHERE_THE_LAST_ENDED = {"docs/how-to/go-back-and-verify.md"}
+GOES_ON_WHERE_THE_LAST_ENDED = {"docs/how-to/go-back-and-verify.md", "docs/how-to/serve-from-postgresql.md"}
 DESCRIBE, TUTORIAL, WHEN_RED = "docs/how-to/describe-an-export.md", "docs/tutorial.md", "docs/how-to/when-it-is-red.md"
 
 EVERY_PAGE = ["README.md", *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").rglob("*.md"))]
@@ -45,7 +47,17 @@ SHOWN = [pair for page in PAGES for pair in shown_after(blocks_of(page))]
 
 
 @pytest.fixture(scope="session")
-def read_pages(tmp_path_factory: pytest.TempPathFactory) -> dict[Block, Outcome]:
+def database_server() -> Iterator[None]:
+    """A PostgreSQL server that its own programs find, as a reader has one."""
+    with running_postgres() as url, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PATH", f"{POSTGRES_PROGRAMS}{os.pathsep}{os.environ['PATH']}")
+        environment.setenv("PGHOST", url.partition("?host=")[2])
+        environment.setenv("PGUSER", "postgres")
+        yield
+
+
+@pytest.fixture(scope="session")
+def read_pages(tmp_path_factory: pytest.TempPathFactory, database_server: None) -> dict[Block, Outcome]:
     """What became of each block, up to the first that did not do what its page says."""
     reader = Reader(clone_into(tmp_path_factory.mktemp("docs") / "kpimart"), tmp_path_factory.mktemp("state") / "shell")
     outcomes = {}

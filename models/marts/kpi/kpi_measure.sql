@@ -35,33 +35,60 @@ entities as (
 
 ),
 
-cells as (
-
-    select * from {{ ref('kpi_measure_day') }}
-
-),
-
 ---------- sums
 
-summed as (
+-- Summed up the organisation first: there are fewer days of an entity than days of seats in periods of entities.
+entity_days as (
 
     select
         cells.cut_id,
-        period_days.period_grain,
-        period_days.period_start,
+        cells.day,
         entities.entity_id
         {%- for measure in additive + snapshots %},
         sum(cells.{{ measure.name }}) as {{ measure.name }}
         {%- endfor %}
-    from cells
-    inner join period_days
-        on cells.day = period_days.day and {{ has_grain(grains(), 'cells.cut_id', 'period_days.period_grain') }}
+    from {{ ref('kpi_measure_day') }} as cells
     inner join entities
         on
             cells.organisation_id = entities.organisation_id
             and cells.manager_id = entities.manager_id
             and cells.department_id = entities.department_id
-    group by cells.cut_id, period_days.period_grain, period_days.period_start, entities.entity_id
+    group by cells.cut_id, cells.day, entities.entity_id
+
+),
+
+summed as (
+
+    -- a day is the sum of itself
+    select
+        entity_days.cut_id,
+        period_days.period_grain,
+        period_days.period_start,
+        entity_days.entity_id
+        {%- for measure in additive + snapshots %},
+        entity_days.{{ measure.name }}
+        {%- endfor %}
+    from entity_days
+    inner join period_days
+        on entity_days.day = period_days.day
+    where entity_days.cut_id = {{ main_cut() }} and period_days.period_grain = 'day'
+
+    union all
+
+    select
+        entity_days.cut_id,
+        period_days.period_grain,
+        period_days.period_start,
+        entity_days.entity_id
+        {%- for measure in additive + snapshots %},
+        sum(entity_days.{{ measure.name }}) as {{ measure.name }}
+        {%- endfor %}
+    from entity_days
+    inner join period_days
+        on
+            entity_days.day = period_days.day
+            and {{ has_grain(grains()[1:], 'entity_days.cut_id', 'period_days.period_grain') }}
+    group by entity_days.cut_id, period_days.period_grain, period_days.period_start, entity_days.entity_id
 
 ),
 
@@ -220,7 +247,9 @@ credited_prospects as (
 
     select
         intervals.*,
-        first_purchases.first_won_on
+        least(
+            coalesce(intervals.ended_on, date '9999-12-31'), coalesce(first_purchases.first_won_on, date '9999-12-31')
+        ) as prospect_until
     from {{ ref('kpi_credited_interval') }} as intervals
     left join first_purchases
         on intervals.account_id = first_purchases.account_id
@@ -230,76 +259,134 @@ credited_prospects as (
 
 ),
 
-prospects_in_cuts as (
-
-    {{ in_every_cut('credited_prospects', [
-        'organisation_id', 'manager_id', 'department_id', 'account_id', 'started_on', 'ended_on', 'first_won_on'
-    ]) }}
-
-),
-
--- Open on the last evening of a period, with an account that has not bought by then.
-prospects as (
+-- The last evenings of periods: that of a quarter is also that of its last month.
+evenings as (
 
     select
-        intervals.*,
-        periods.period_grain,
-        periods.period_start
-    from prospects_in_cuts as intervals
-    inner join periods
-        on
-            intervals.started_on <= periods.last_day
-            and (intervals.ended_on is null or intervals.ended_on > periods.last_day)
-            and (intervals.first_won_on is null or intervals.first_won_on > periods.last_day)
-            and {{ has_grain(grains_of.distinct, 'intervals.cut_id', 'periods.period_grain') }}
+        last_day as day,
+        max(case when period_grain in {{ sql_list(grains_of_cuts()) }} then 1 else 0 end) as is_of_month
+    from periods
+    where {{ has_grain(grains_of.distinct, main_cut(), 'period_grain') }}
+    group by last_day
 
 ),
 
-{% for relation in distinct_relations %}
-{%- set periods_of = 'prospects' if relation == 'prospects' else 'period_days' %}
+prospects_of_evenings as (
+
+    select
+        credited_prospects.*,
+        evenings.day,
+        evenings.is_of_month
+    from credited_prospects
+    inner join evenings
+        on credited_prospects.started_on <= evenings.day and credited_prospects.prospect_until > evenings.day
+
+),
+
+prospects as (
+
+    {{ in_every_cut(
+        'prospects_of_evenings', ['day', 'is_of_month', 'organisation_id', 'manager_id', 'department_id', 'account_id']
+    ) }}
+
+),
+
+counted_prospects as (
+
+    select
+        prospects.cut_id,
+        prospects.day,
+        entities.entity_id
+        {%- for measure in measures_where('relation', 'prospects') %},
+        count(distinct prospects.{{ measure.sql }}) as {{ measure.name }}
+        {%- endfor %}
+    from prospects
+    inner join entities
+        on
+            prospects.organisation_id = entities.organisation_id
+            and prospects.manager_id = entities.manager_id
+            and prospects.department_id = entities.department_id
+    where prospects.cut_id = {{ main_cut() }} or prospects.is_of_month = 1
+    group by prospects.cut_id, prospects.day, entities.entity_id
+
+),
+
+distinct_prospects as (
+
+    select
+        counted_prospects.cut_id,
+        periods.period_grain,
+        periods.period_start,
+        counted_prospects.entity_id
+        {%- for measure in measures_where('relation', 'prospects') %},
+        counted_prospects.{{ measure.name }}
+        {%- endfor %}
+    from counted_prospects
+    inner join periods
+        on
+            counted_prospects.day = periods.last_day
+            and {{ has_grain(grains_of.distinct, 'counted_prospects.cut_id', 'periods.period_grain') }}
+
+),
+
+{% for relation in ['purchases', 'lapses'] %}
 distinct_{{ relation }} as (
 
     select
         {{ relation }}.cut_id,
-        {{ periods_of }}.period_grain,
-        {{ periods_of }}.period_start,
+        period_days.period_grain,
+        period_days.period_start,
         entities.entity_id
         {%- for measure in measures_where('relation', relation) %},
         count(distinct {{ relation }}.{{ measure.sql }})
         {%- if measure.filter %} filter (where {{ measure.filter }}){% endif %} as {{ measure.name }}
         {%- endfor %}
     from {{ relation }}
-    {%- if relation != 'prospects' %}
     inner join period_days
         on
             {{ relation }}.day = period_days.day
             and {{ has_grain(grains_of.distinct, relation ~ '.cut_id', 'period_days.period_grain') }}
-    {%- endif %}
     inner join entities
         on
             {{ relation }}.organisation_id = entities.organisation_id
             and {{ relation }}.manager_id = entities.manager_id
             and {{ relation }}.department_id = entities.department_id
-    group by {{ relation }}.cut_id, {{ periods_of }}.period_grain, {{ periods_of }}.period_start, entities.entity_id
+    group by {{ relation }}.cut_id, period_days.period_grain, period_days.period_start, entities.entity_id
 
 ),
 
 {% endfor %}
--- A part of a deal has no cycle of its own.
+-- What was taken back, by a reopening or because it was known wrongly, is no win. A part of a deal has no cycle of its own.
+{%- set of_wins = [
+    'credit_lens', 'organisation_id', 'manager_id', 'department_id', 'pipeline_id', 'product', 'lead_source',
+    'currency_code', 'deal_id', 'occurred_on', 'cycle_days'
+] %}
+standing_wins as (
+
+    select
+        {{ of_wins | join(',\n        ') }},
+        sum(sign) as win_count
+    from {{ ref('kpi_credited_event') }}
+    where event_type = 'won' and cycle_days is not null and credit_lens in ('at_event', 'current_owner')
+    group by
+        {{ of_wins | join(',\n        ') }}
+    having sum(sign) <> 0
+
+),
+
 whole_wins as (
 
     select
         *,
-        sign = 1 and count(*) over (partition by credit_lens, deal_id) = 1 as is_only
-    from {{ ref('kpi_credited_event') }}
-    where event_type = 'won' and cycle_days is not null and credit_lens in ('at_event', 'current_owner')
+        win_count = 1 and count(*) over (partition by credit_lens, deal_id) = 1 as is_only
+    from standing_wins
 
 ),
 
 wins as (
 
     {{ in_every_cut('whole_wins', [
-        'organisation_id', 'manager_id', 'department_id', 'deal_id', 'sign', 'cycle_days', 'occurred_on', 'is_only'
+        'organisation_id', 'manager_id', 'department_id', 'deal_id', 'win_count', 'cycle_days', 'occurred_on', 'is_only'
     ]) }}
 
 ),
@@ -314,7 +401,7 @@ wins as (
         entities.entity_id,
         wins.deal_id,
         wins.cycle_days,
-        wins.sign
+        wins.win_count
     from wins
     inner join period_days
         on
@@ -330,7 +417,7 @@ wins as (
 ),
 
 {% endfor %}
--- What was taken back, by a reopening or because it was known wrongly, is no cycle.
+-- A win that is taken back on another day counts until then; within a period that has both days it is none.
 standing_cycles as (
 
     select
@@ -340,7 +427,7 @@ standing_cycles as (
         entity_id,
         deal_id,
         cycle_days,
-        sum(sign) as win_count
+        sum(win_count) as win_count
     from repeated_wins
     group by cut_id, period_grain, period_start, entity_id, deal_id, cycle_days
 
@@ -431,6 +518,28 @@ grid as (
 
 ),
 
+-- What is open at the end of a period is what came until then, less what went.
+standing as (
+
+    select
+        grid.cut_id,
+        grid.period_grain,
+        grid.period_start,
+        grid.entity_id
+        {%- for measure in snapshots %},
+        coalesce(sum(summed.{{ measure.name }}) over entity_history, 0) as {{ measure.name }}
+        {%- endfor %}
+    from grid
+    left join summed
+        on
+            grid.cut_id = summed.cut_id
+            and grid.period_grain = summed.period_grain
+            and grid.period_start = summed.period_start
+            and grid.entity_id = summed.entity_id
+    window entity_history as (partition by grid.cut_id, grid.period_grain, grid.entity_id order by grid.period_start)
+
+),
+
 together as (
 
     select
@@ -443,7 +552,7 @@ together as (
         {% if measure.sample -%}summed.{{ measure.name }}{%- else -%}coalesce(summed.{{ measure.name }}, 0){%- endif %} as {{ measure.name }}
         {%- endfor %}
         {%- for measure in snapshots %},
-        coalesce(sum(summed.{{ measure.name }}) over entity_history, 0) as {{ measure.name }}
+        standing.{{ measure.name }}
         {%- endfor %}
         {%- for relation in distinct_relations %}{% for measure in measures_where('relation', relation) %},
         coalesce(distinct_{{ relation }}.{{ measure.name }}, 0) as {{ measure.name }}
@@ -455,7 +564,7 @@ together as (
         set_targets.{{ measure.name }}
         {%- endfor %}
     from grid
-    {%- for joined in ['summed', 'employed'] + ['distinct_purchases', 'distinct_lapses', 'distinct_prospects', 'distributed', 'set_targets'] %}
+    {%- for joined in ['summed', 'standing', 'employed'] + ['distinct_purchases', 'distinct_lapses', 'distinct_prospects', 'distributed', 'set_targets'] %}
     left join {{ joined }}
         on
             grid.cut_id = {{ joined }}.cut_id
@@ -463,7 +572,6 @@ together as (
             and grid.period_start = {{ joined }}.period_start
             and grid.entity_id = {{ joined }}.entity_id
     {%- endfor %}
-    window entity_history as (partition by grid.cut_id, grid.period_grain, grid.entity_id order by grid.period_start)
 
 )
 

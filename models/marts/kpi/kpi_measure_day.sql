@@ -2,27 +2,15 @@
 -- measures of the day, and the changes of the snapshots. Cuts other than the main one are told by months, each on its
 -- first day. Nothing at or after `as_of` is in it.
 {%- set daily = measures_where('additivity', 'additive') + measures_where('additivity', 'snapshot') %}
-{%- set amount = {'booking': 'amount', 'constant': 'constant_amount', 'native': 'native_amount'} %}
-{%- set weighted = {
-    'booking': 'weighted_amount', 'constant': 'weighted_constant_amount', 'native': 'weighted_native_amount'
-} %}
-{%- set seat = ['day', 'month_day', 'organisation_id', 'manager_id', 'department_id'] %}
+{%- set seat = ['organisation_id', 'manager_id', 'department_id'] %}
 {%- set of_deals = ['pipeline_id', 'product', 'lead_source', 'currency_code'] %}
-{%- set relations = {
-    'events': {
-        'columns': ['event_type', 'sign', 'share', 'purchase_number', 'days_to_win', 'cycle_days', 'has_slipped'],
-        'amounts': {'amount': amount},
-        'properties': of_deals,
-    },
-    'open_changes': {
-        'columns': ['sign', 'share', 'fields_filled', 'tells_next_steps'],
-        'amounts': {'amount': amount, 'weighted_amount': weighted},
-        'properties': of_deals,
-    },
-    'stale_changes': {'columns': ['sign', 'share'], 'properties': of_deals},
-    'next_step_changes': {'columns': ['sign', 'share'], 'properties': of_deals},
-    'leads': {'columns': ['is_converted', 'first_response_hours'], 'properties': ['lead_source']},
-    'activities': {'columns': ['activity_type'], 'properties': ['pipeline_id', 'product', 'lead_source']},
+{%- set properties_of = {
+    'events': of_deals,
+    'open_changes': of_deals,
+    'stale_changes': of_deals,
+    'next_step_changes': of_deals,
+    'leads': ['lead_source'],
+    'activities': ['pipeline_id', 'product', 'lead_source'],
 } %}
 
 with
@@ -52,12 +40,9 @@ months as (
 events as (
 
     select
-        credited.*,
-        credited.occurred_on as day,
-        months.month_day
-    from {{ ref('kpi_credited_event') }} as credited
-    left join months
-        on credited.occurred_on = months.day
+        *,
+        occurred_on as day
+    from {{ ref('kpi_credited_event') }}
 
 ),
 
@@ -75,7 +60,6 @@ leads as (
     select
         lenses.credit_lens,
         leads.created_on as day,
-        months.month_day,
         organisations.organisation_id,
         leads.manager_id,
         leads.department_id,
@@ -86,8 +70,6 @@ leads as (
     cross join lenses
     inner join organisations
         on leads.created_on >= organisations.valid_from and leads.created_on < organisations.valid_to
-    left join months
-        on leads.created_on = months.day
 
 ),
 
@@ -96,7 +78,6 @@ activities as (
     select
         lenses.credit_lens,
         activities.occurred_on as day,
-        months.month_day,
         organisations.organisation_id,
         activities.manager_id,
         activities.department_id,
@@ -110,53 +91,41 @@ activities as (
         on activities.occurred_on >= organisations.valid_from and activities.occurred_on < organisations.valid_to
     left join {{ ref('fct_deal') }} as deals
         on activities.deal_id = deals.deal_id
-    left join months
-        on activities.occurred_on = months.day
 
 ),
 
 ---------- open deals, as what enters and what leaves
 
-open_intervals as (
+-- What an interval does to the evenings: one deal more from its first on, one fewer from the one after its last on.
+ends as (
 
-    select * from {{ ref('kpi_credited_interval') }}
-
-),
-
-open_days as (
-
-    select *, started_on as day, 1 as sign from open_intervals
-    union all
-    select *, ended_on as day, -1 as sign from open_intervals where ended_on is not null
+    select ends.sign from (values (1), (-1)) as ends (sign)
 
 ),
 
-stale_intervals as (
+open_changes as (
 
     select
-        open_intervals.credit_lens,
-        {% for property in of_deals %}
-        open_intervals.{{ property }},
-        {% endfor %}
-        open_intervals.organisation_id,
-        open_intervals.manager_id,
-        open_intervals.department_id,
-        open_intervals.share,
-        greatest(open_intervals.started_on, open_intervals.stale_on) as started_on,
-        open_intervals.ended_on
-    from open_intervals
-    cross join build
-    where
-        open_intervals.stale_on <= build.last_day
-        and (open_intervals.ended_on is null or open_intervals.stale_on < open_intervals.ended_on)
+        intervals.*,
+        ends.sign,
+        case when ends.sign = 1 then intervals.started_on else intervals.ended_on end as day
+    from {{ ref('kpi_credited_interval') }} as intervals
+    cross join ends
 
 ),
 
-stale_days as (
+stale_changes as (
 
-    select *, started_on as day, 1 as sign from stale_intervals
-    union all
-    select *, ended_on as day, -1 as sign from stale_intervals where ended_on is not null
+    select
+        intervals.*,
+        ends.sign,
+        case when ends.sign = 1 then greatest(intervals.started_on, intervals.stale_on) else intervals.ended_on end as day
+    from {{ ref('kpi_credited_interval') }} as intervals
+    cross join build
+    cross join ends
+    where
+        intervals.stale_on <= build.last_day
+        and (intervals.ended_on is null or intervals.stale_on < intervals.ended_on)
 
 ),
 
@@ -166,89 +135,88 @@ next_steps as (
 
 ),
 
-next_step_intervals as (
+next_step_changes as (
 
     select
-        open_intervals.credit_lens,
-        {% for property in of_deals %}
-        open_intervals.{{ property }},
-        {% endfor %}
-        open_intervals.organisation_id,
-        open_intervals.manager_id,
-        open_intervals.department_id,
-        open_intervals.share,
-        greatest(open_intervals.started_on, next_steps.started_on) as started_on,
-        least(open_intervals.ended_on, next_steps.ended_on) as ended_on
-    from open_intervals
+        intervals.*,
+        ends.sign,
+        case
+            when ends.sign = 1 then greatest(intervals.started_on, next_steps.started_on)
+            else least(intervals.ended_on, next_steps.ended_on)
+        end as day
+    from {{ ref('kpi_credited_interval') }} as intervals
     inner join next_steps
         on
-            open_intervals.deal_id = next_steps.deal_id
-            and (next_steps.ended_on is null or open_intervals.started_on < next_steps.ended_on)
-            and (open_intervals.ended_on is null or open_intervals.ended_on > next_steps.started_on)
+            intervals.deal_id = next_steps.deal_id
+            and (next_steps.ended_on is null or intervals.started_on < next_steps.ended_on)
+            and (intervals.ended_on is null or intervals.ended_on > next_steps.started_on)
+    cross join ends
 
 ),
 
-next_step_days as (
+---------- summed once: by day, and by month for each set of properties
 
-    select *, started_on as day, 1 as sign from next_step_intervals
-    union all
-    select *, ended_on as day, -1 as sign from next_step_intervals where ended_on is not null
-
-),
-
-{% for state in ['open', 'stale', 'next_step'] %}
-{{ state }}_changes as (
+{% for relation, properties in properties_of.items() %}
+{%- set own = daily | selectattr('relation', 'equalto', relation) | list %}
+dated_{{ relation }} as (
 
     select
-        {{ state }}_days.*,
+        {{ relation }}.*,
+        -- the lens of the main cut is the only one that is told by days
+        case when {{ relation }}.credit_lens = '{{ cuts()[0].credit_lens }}' then {{ relation }}.day end as own_day,
         months.month_day
-    from {{ state }}_days
+    from {{ relation }}
     left join months
-        on {{ state }}_days.day = months.day
+        on {{ relation }}.day = months.day
+    where {{ relation }}.day is not null
 
 ),
 
-{% endfor %}
----------- one row a day and seat, of each
+{{ relation }}_sums as (
 
-{% for relation, rows in relations.items() %}
+    select
+        credit_lens,
+        grouping(month_day) = 1 as is_of_day,
+        coalesce(own_day, month_day) as day,
+        {{ (seat + properties) | join(',\n        ') }}
+        {%- for measure in own %}{% for basis in bases_of(measure) %},
+        sum(
+            {%- if measure.filter -%}
+                case when {{ in_basis(measure.filter, basis) }} then {{ in_basis(measure.sql, basis) }} end
+            {%- else -%}
+                {{ in_basis(measure.sql, basis) }}
+            {%- endif -%}
+        ) as {{ measure.name }}_{{ basis }}
+        {%- endfor %}{% endfor %}
+    from dated_{{ relation }}
+    group by
+        grouping sets (
+            (credit_lens, own_day, {{ seat | join(', ') }}),
+            (credit_lens, month_day, {{ (seat + properties) | join(', ') }})
+        )
+
+),
+
 {{ relation }}_in_cuts as (
 
-    {{ in_every_cut(relation, seat + rows.columns, rows.get('amounts', {}), rows.properties) }}
-
-),
-
-of_{{ relation }} as (
-
-    select
-        cut_id,
-        case when cut_id = {{ main_cut() }} then day else month_day end as day,
-        organisation_id,
-        manager_id,
-        department_id
-        {%- for measure in daily %},
-        {% if measure.relation == relation -%}
-            sum({{ measure.sql }}){% if measure.filter %} filter (where {{ measure.filter }}){% endif %}
-        {%- else -%}
-            null
-        {%- endif %} as {{ measure.name }}
-        {%- endfor %}
-    from {{ relation }}_in_cuts
-    group by
-        cut_id,
-        case when cut_id = {{ main_cut() }} then day else month_day end,
-        organisation_id,
-        manager_id,
-        department_id
+    {{ in_every_cut(relation ~ '_sums', ['is_of_day', 'day'] + seat, own, properties) }}
 
 ),
 
 {% endfor %}
 cells as (
 
-    {% for relation in relations %}
-        select * from of_{{ relation }}
-        {% if not loop.last %}union all{% endif %}
+    {% for relation in properties_of %}
+    select
+        cut_id,
+        day,
+        {{ seat | join(',\n        ') }}
+        {%- for measure in daily %},
+        {{ measure.name if measure.relation == relation else 'null as ' ~ measure.name }}
+        {%- endfor %}
+    from {{ relation }}_in_cuts
+    where is_of_day = (cut_id = {{ main_cut() }})
+    {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
 )

@@ -1,7 +1,7 @@
 """A company of two departments with one manager each, whose warehouse holds a build that passed its gate."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -204,6 +204,12 @@ def found_company(home: Path, warehouse: Path) -> Company:
     home.mkdir()
     shutil.copy(warehouse, home)
     return Company(home)
+
+
+@pytest.fixture(scope="session")
+def found(warehouse_of_a_night: Path) -> Callable[[Path], Company]:
+    """Make a company at a home; it has published nothing yet."""
+    return lambda home: found_company(home, warehouse_of_a_night)
 
 
 @pytest.fixture
