@@ -24,6 +24,7 @@ COMMANDS = [
     ["build"],
     ["validate"],
     ["publish"],
+    ["accept"],
     ["kpi"],
     ["kpi", "simulate"],
     ["status"],
