@@ -17,10 +17,10 @@ nothing new, and a build that is published stays published.
 **If it is red** the last release is still served, and the last line of the task's log says what to do.
 
 - `extract`: the source stayed away through all retries, or the raw gate holds the batch. Look at the source, then
-  clear the task.
+  clear the task; or take it as it is, with `kpimart accept`, and clear the task.
 - `build`: a model or one of its tests failed; the log names it. Mend it, then clear the task.
-- `validate`: the gate refused the figures; the log names the expectation and the rows. Correct them in the CRM, then
-  clear `extract`.
+- `validate`: the gate refused the figures; the log names the expectation, the rows, and the events behind a jump.
+  Correct them in the CRM, then clear `extract`; or publish them as they are, with `kpimart publish --override`.
 - `publish`: the disk is full or may not be written. Clear the task when it is.
 """
 

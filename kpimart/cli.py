@@ -16,6 +16,7 @@ from rich.console import RenderableType
 from kpimart import figures, pipeline, render, report
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, SettingsError
+from kpimart.quality.override import Override
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import storage_errors
 
@@ -164,7 +165,7 @@ def validate(build_id: BuildId = None, config: Config = None, as_json: AsJson = 
     if as_json:
         _print_json([dataclasses.asdict(result) for result in verdict.results])
     else:
-        _print(f"{verdict.count('passed')} expectations passed: kpimart publish")
+        _print(*report.of_gate_warnings(verdict), f"{verdict.count('passed')} expectations passed: kpimart publish")
 
 
 @app.command()
@@ -174,15 +175,38 @@ def publish(
     make_current: Annotated[
         bool, typer.Option("--make-current", help="Serve it even if its as_of is before the current one's.")
     ] = False,
+    reason: Annotated[
+        str | None, typer.Option("--override", help="Why to publish it although the gate refused it.")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who overrides the gate.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a release of a build that passed its gate."""
+    override = None if reason is None and by is None else Override(by or "", reason or "")
     with _progress() as tell:
-        release = pipeline.publish(load_settings(config), build_id, make_current=make_current, tell=tell)
+        release = pipeline.publish(
+            load_settings(config), build_id, override=override, make_current=make_current, tell=tell
+        )
     if as_json:
         _print_json(dataclasses.asdict(release))
     else:
         _print(report.of_release(release))
+
+
+@app.command()
+def accept(
+    batch_id: Annotated[str | None, typer.Argument(help="The batch.", show_default="the last one held")] = None,
+    by: Annotated[str, typer.Option("--by", help="Who overrides the gate.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accept a batch that the raw gate held; the next build reads it."""
+    accepted = pipeline.accept(load_settings(config), Override(by, reason), batch_id)
+    if as_json:
+        _print_json(accepted)
+    else:
+        _print(f"accepted: {', '.join(accepted)}", "build on it: kpimart run")
 
 
 @kpi.callback(invoke_without_command=True)

@@ -7,7 +7,7 @@ process writes at a time; `run` holds that place from its first step to its last
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,8 +22,11 @@ from kpimart.errors import BuildFailed, GateRefused, SettingsError
 from kpimart.paths import DBT_PROJECT, SEEDS
 from kpimart.publish.contract import BUILT
 from kpimart.quality.gate import Judge
+from kpimart.quality.override import OBJECT as OVERRIDE
+from kpimart.quality.override import Override, payload_of
 from kpimart.quality.parameters import raw_parameters, reporting_parameters
-from kpimart.quality.verdict import Verdict, explain, record
+from kpimart.quality.protocol import Compared
+from kpimart.quality.verdict import Boundary, Verdict, explain, read_verdict, record
 from kpimart.seeds import seed_texts
 from kpimart.settings import Settings
 from kpimart.transform import Transformation, parse_dbt, recipe_of, run_dbt
@@ -35,6 +38,7 @@ from kpimart.warehouse import (
     open_warehouse,
     raw_table,
     storage_errors,
+    transaction,
     writer_lock,
 )
 
@@ -101,7 +105,7 @@ def run(
             tell("reading the models")
             manifest = None if known_at else parse_dbt(_live(settings))
         with _timed(steps, "raw gate"):
-            extraction = _judge_landed(settings, landed, judge, clock=clock, tell=tell)
+            extraction = _judge_landed(settings, landed, judge, as_of=as_of, clock=clock, tell=tell)
         with _timed(steps, "build"):
             build = _build(
                 settings,
@@ -137,7 +141,7 @@ def extract(
     """
     with writer_lock(settings.home), Judge() as judge:
         landed = _fetch_and_land(settings, source=source, files=files, clock=clock, tell=tell)
-        return _judge_landed(settings, landed, judge, clock=clock, tell=tell)
+        return _judge_landed(settings, landed, judge, as_of=None, clock=clock, tell=tell)
 
 
 def build(
@@ -177,6 +181,7 @@ def publish(
     settings: Settings,
     build_id: str | None = None,
     *,
+    override: Override | None = None,
     make_current: bool = False,
     clock: Clock = utc_now,
     tell: Tell = silently,
@@ -184,6 +189,7 @@ def publish(
     """Make a release of a build (default: the last one) that passed its gate, and let PostgreSQL serve it too.
 
     Raises GateRefused if it did not pass, and what `export_postgres` raises, when the release is served from disk.
+    override: publish it although its gate refused it; raises SettingsError if it did not refuse it.
     """
     from kpimart.publish.shelf import Shelf
 
@@ -192,9 +198,26 @@ def publish(
         # What is published already is not taken from the database again.
         if not Shelf(settings.home).folder(made.build_id).exists():
             _require_there(settings, made)
+            if override:
+                with open_warehouse(settings.home) as connection, transaction(connection):
+                    _record_override(connection, "reporting", [made.build_id], override, clock)
         release = _publish(settings, made, clock=clock, tell=tell, make_current=make_current)
         _serve_targets(settings, release, clock=clock, tell=tell)
         return release
+
+
+def accept(settings: Settings, override: Override, batch_id: str | None = None, *, clock: Clock = utc_now) -> list[str]:
+    """Accept a batch that the raw gate held (default: the last one), and those that were judged together with it.
+
+    Returns their ids; the next build reads them. Raises SettingsError for a batch that is not held, or out of date.
+    """
+    from kpimart.extract.landing import accept_held, held_together
+
+    with writer_lock(settings.home), open_warehouse(settings.home) as connection, transaction(connection):
+        batch_ids = held_together(connection, batch_id)
+        _record_override(connection, "raw", batch_ids, override, clock)
+        accept_held(connection, batch_ids, f"accepted by {override.by}: {override.reason}", clock)
+    return batch_ids
 
 
 def rollback(
@@ -281,9 +304,12 @@ def _fetch_and_land(
 
 
 def _judge_landed(
-    settings: Settings, landed: "list[LandedBatch]", judge: Judge, *, clock: Clock, tell: Tell
+    settings: Settings, landed: "list[LandedBatch]", judge: Judge, *, as_of: datetime | None, clock: Clock, tell: Tell
 ) -> Extraction:
-    """Judge every batch that has no verdict yet, those of a run that broke off included."""
+    """Judge every batch that has no verdict yet, those of a run that broke off included.
+
+    as_of: the moment that will be built for, if it is known already.
+    """
     from kpimart.extract.landing import judge as pass_verdict
     from kpimart.extract.landing import pending_batches, prepare_pending_views
 
@@ -293,7 +319,8 @@ def _judge_landed(
             return Extraction(tuple(landed), None)
         prepare_pending_views(connection)
     tell("raw gate")
-    verdict = judge.judge_raw(settings.home, raw_parameters(settings))
+    until = min(clock(), as_of or _configured_moment(settings) or clock())
+    verdict = judge.judge_raw(settings.home, raw_parameters(settings, until))
     reason = None if verdict.is_open else explain(verdict, ", ".join(pending))
     with open_warehouse(settings.home) as connection:
         for batch_id in pending:
@@ -327,7 +354,7 @@ def _build(
         known_by = known_at or max(filter(None, (clock(), last_verdict)))
         _require_known(connection, known_by)
         _ensure_raw_tables(connection, settings)
-        moment = as_of or (settings.moment(settings.as_of) if settings.as_of else known_by)
+        moment = as_of or _configured_moment(settings) or known_by
         build_id, place = _place_of(connection, started_at, moment, is_past=known_at is not None)
         made = Build(build_id, moment.astimezone(UTC), known_by, settings.home / place)
         is_other = _is_made_otherwise(connection, recipe)
@@ -352,6 +379,10 @@ def _build(
     with open_warehouse(settings.home) as connection:
         connection.execute("update ops.build set finished_at = ? where build_id = ?", [clock(), made.build_id])
     return replace(made, warnings=warnings)
+
+
+def _configured_moment(settings: Settings) -> datetime | None:
+    return settings.moment(settings.as_of) if settings.as_of else None
 
 
 def _next_start(connection: duckdb.DuckDBPyConnection, clock: Clock) -> datetime:
@@ -384,23 +415,71 @@ def _is_made_otherwise(connection: duckdb.DuckDBPyConnection, recipe: str) -> bo
 
 
 def _validate(settings: Settings, made: Build, judge: Judge, *, clock: Clock, tell: Tell) -> Verdict:
+    from kpimart.publish.shelf import Shelf
+
     tell("reporting gate")
     tables = {table.name: table.relation for table in BUILT if table.relation}
-    verdict = judge.judge_reporting(made.database, tables, reporting_parameters(settings, made.as_of))
+    earlier = Shelf(settings.home).last_before(made.as_of, made.known_at)
+    documents = _documents_of(settings, made)
+    verdict = judge.judge_reporting(
+        made.database,
+        tables,
+        reporting_parameters(settings, made.as_of),
+        Compared(settings.sources, made.as_of, earlier),
+        documents,
+    )
     with open_warehouse(settings.home) as connection:
         record(connection, made.build_id, verdict, clock)
     if not verdict.is_open:
-        raise GateRefused(explain(verdict, made.build_id))
+        raise GateRefused(f"{explain(verdict, made.build_id)}\n  all of it {documents / 'index.html'}")
     return verdict
+
+
+def _documents_of(settings: Settings, made: Build) -> Path:
+    """Where the Data Docs of a judgement lie until the build is published."""
+    return settings.home / "scratch" / f"{made.build_id}.docs"
+
+
+def _record_override(
+    connection: duckdb.DuckDBPyConnection,
+    boundary: Boundary,
+    subject_ids: Sequence[str],
+    override: Override,
+    clock: Clock,
+) -> None:
+    """Record as raw, a record a batch or build, that somebody lets through what its last verdict refused."""
+    from kpimart.extract.landing import record_decision
+
+    verdicts = {subject_id: read_verdict(connection, subject_id, boundary) for subject_id in subject_ids}
+    for subject_id, verdict in verdicts.items():
+        if not verdict.results:
+            raise GateRefused(f"{explain(verdict, subject_id)} It cannot be overridden before it is judged.")
+        if verdict.is_open:
+            raise SettingsError(f"the gate did not refuse {subject_id}; there is nothing to override")
+    payloads = {
+        f"{boundary}:{subject_id}": payload_of(subject_id, verdict, override)
+        for subject_id, verdict in verdicts.items()
+    }
+    record_decision(connection, OVERRIDE, payloads, clock)
 
 
 def _publish(settings: Settings, made: Build, *, clock: Clock, tell: Tell, make_current: bool) -> "Release":
     from kpimart.publish.release import publish as publish_build
     from kpimart.publish.retention import remove_outlived
 
+    documents = _documents_of(settings, made)
     release = publish_build(
-        made, settings.home, clock=clock, make_current=make_current, tell=lambda table: tell(f"publishing {table}")
+        made,
+        settings.home,
+        clock=clock,
+        make_current=make_current,
+        documents=documents if documents.exists() else None,
+        tell=lambda table: tell(f"publishing {table}"),
     )
+    # Those of earlier builds, which were refused, are of no use to anybody any more.
+    for folder in documents.parent.glob("*.docs"):
+        if folder.name <= documents.name:
+            shutil.rmtree(folder, ignore_errors=True)
     if not _is_live(made):
         _remove_scratch(made)
     remove_outlived(settings.home, settings.retention, settings.zone, tell)
@@ -441,7 +520,9 @@ def _require_known(connection: duckdb.DuckDBPyConnection, known_at: datetime) ->
         """
         select
             min(verdict.judged_at) filter (where batch.source <> 'kpimart'),
-            min(verdict.judged_at) filter (where batch.source = 'kpimart')
+            min(verdict.judged_at) filter (
+                where batch_id in (select batch_id from ops.batch_object where source = 'kpimart' and object = 'seed')
+            )
         from ops.batch_verdict as verdict
         inner join ops.batch as batch using (batch_id)
         where verdict.verdict = 'accepted'

@@ -243,6 +243,7 @@ SETTINGS: dict[str, str] = {
     "seeds": "A folder whose `*.csv` stand in for the seeds of the same names: the company's own parameters.",
     "thresholds.max_quarantined_share": "The share of an object's rows that may be set aside before its batch is held.",
     "thresholds.max_vanished_share": "The share of an object's known records that may be missing from a full export.",
+    "thresholds.max_quiet_days": "After how many days without a change in a source the raw gate warns.",
     "thresholds.max_rate_age_days": "How many days old an exchange rate may be on the day it is used for.",
     "retention.releases": "How many releases are kept, the last published ones.",
     "retention.month_ends": "Whether the release that closed a month is kept for good.",
@@ -607,6 +608,7 @@ def _help_and_default(told: str) -> tuple[str, str]:
 _PARAMETERS = {
     "max_quarantined_share": "`thresholds.max_quarantined_share`",
     "max_vanished_share": "`thresholds.max_vanished_share`",
+    "fresh_since": "`as_of` less `thresholds.max_quiet_days`",
     "last_day": "the last day before `as_of`",
 }
 

@@ -9,8 +9,9 @@ from rich.console import RenderableType
 
 from kpimart import figures, render
 from kpimart.pipeline import Extraction, Run
+from kpimart.publish.manifest import Gate
 from kpimart.publish.shelf import Release
-from kpimart.quality.verdict import Outcome
+from kpimart.quality.verdict import Outcome, Verdict, explain
 from kpimart.settings import Settings
 from kpimart.status import ChangedField, LastBatch, LastBuild, SetAside, Status
 
@@ -45,6 +46,7 @@ def of_run(settings: Settings, done: Run, kpi_codes: Sequence[str]) -> Iterator[
         ]
     )
     yield from of_warnings(done.build.warnings)
+    yield from of_gate_warnings(done.extraction.verdict, done.verdict)
     month = figures.latest_month(done.release.database)
     for level in ("company", "department"):
         yield ""
@@ -60,6 +62,13 @@ def of_warnings(warnings: Sequence[str]) -> Iterator[RenderableType]:
         first, *further = warning.splitlines()
         yield f"warning: {first}"
         yield from further
+
+
+def of_gate_warnings(*verdicts: Verdict | None) -> Iterator[RenderableType]:
+    """What the gates found that did not close them."""
+    for verdict in verdicts:
+        if verdict and verdict.warnings:
+            yield explain(verdict)
 
 
 def of_batches(extraction: Extraction) -> Iterator[RenderableType]:
@@ -199,13 +208,14 @@ def of_releases(settings: Settings, releases: Sequence[Release]) -> Iterator[Ren
         yield f"{settings.home} has no releases yet: kpimart run"
         return
     yield render.rows_table(
-        ("release", "figures as of", "known at", "published", "served"),
+        ("release", "figures as of", "known at", "published", "gate", "served"),
         [
             (
                 release.release_id,
                 _local(settings, release.as_of),
                 _local(settings, release.known_at),
                 _local(settings, release.published_at),
+                f"overridden by {release.overridden_by}" if release.overridden_by else "passed",
                 "yes" if release.is_current else "",
             )
             for release in releases
@@ -325,6 +335,7 @@ def of_status(settings: Settings, status: Status) -> Iterator[RenderableType]:
                 ("figures as of", f"{_local(settings, status.release.as_of)}, {_age(status.age)}"),
                 ("known at", _local(settings, status.release.known_at)),
                 ("gate", f"{judged.passed} passed, {judged.failed} failed, {judged.errored} errored"),
+                *(("overridden", told) for told in _overrides(status.gate)),
             ]
         )
     if status.busy:
@@ -339,6 +350,12 @@ def of_status(settings: Settings, status: Status) -> Iterator[RenderableType]:
             [_batch_row(settings, batch) for batch in status.batches],
         )
     yield from (_changed_field(settings, each) for each in status.changed_fields)
+
+
+def _overrides(gate: Gate) -> Iterator[str]:
+    """Each refusal that the release was published in spite of, and who took that upon themselves, why."""
+    for each in gate.overrides:
+        yield f"{each['table']}: {each['expectation']}; by {each['by']}: {each['reason']}"
 
 
 def gate_counts(done: Run) -> dict[str, dict[str, int]]:

@@ -287,6 +287,7 @@ class Thresholds(_Strict):
     max_quarantined_share: Share = 0.01
     max_vanished_share: Share = 0.2
     max_rate_age_days: Annotated[int, Field(ge=0)] = 31
+    max_quiet_days: Annotated[int, Field(ge=0)] = 7
 
 
 class Definitions(_Strict):

@@ -21,9 +21,23 @@ WORKING_MEMORY = 512 * 1024**2
 """What DuckDB may keep in memory of work that passes much data through, in bytes."""
 NEW_DATABASE = "release"
 
-OPS_TABLES = """
+RAW_COLUMNS = """
+    id varchar not null,
+    updated_at timestamptz,
+    is_deleted boolean not null,
+    payload varchar not null,
+    payload_hash varchar not null,
+    extracted_at timestamptz not null,
+    landed_at timestamptz not null,
+    batch_id varchar not null
+"""
+
+OPS_TABLES = f"""
 create schema if not exists raw;
 create schema if not exists ops;
+
+-- What people took upon themselves that a gate refused; there before the first, for every release asks for it.
+create table if not exists raw.kpimart__override ({RAW_COLUMNS});
 
 -- One row per load package that was landed.
 create table if not exists ops.batch (
@@ -133,17 +147,6 @@ create table if not exists ops.quality_result (
 );
 """
 
-RAW_COLUMNS = """
-    id varchar not null,
-    updated_at timestamptz,
-    is_deleted boolean not null,
-    payload varchar not null,
-    payload_hash varchar not null,
-    extracted_at timestamptz not null,
-    landed_at timestamptz not null,
-    batch_id varchar not null
-"""
-
 
 def raw_table(source: str, object_name: str) -> str:
     """The qualified name of the raw table of a source's object, such as `raw.files__deals`."""
@@ -206,6 +209,18 @@ def open_warehouse(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with storage_errors(f"working on {home / WAREHOUSE_FILE}"), _connect(home / WAREHOUSE_FILE) as connection:
         connection.execute(OPS_TABLES)
         yield connection
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """What the block does is done when it ends, or is not done at all."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ of landing them one after the other.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ import duckdb
 import orjson
 
 from kpimart.clock import Clock
-from kpimart.errors import StorageFailed
+from kpimart.errors import SettingsError, StorageFailed
 from kpimart.extract.forgetting import erase_from_package, forgotten_records, forgotten_texts
 from kpimart.extract.packages import (
     LISTING_TABLE,
@@ -37,7 +37,7 @@ from kpimart.mentions import Mentions
 from kpimart.seeds import seed_texts
 from kpimart.settings import Settings
 from kpimart.sql import literal
-from kpimart.warehouse import RAW_COLUMNS, little_memory, raw_table
+from kpimart.warehouse import RAW_COLUMNS, little_memory, raw_table, transaction
 
 DECISIONS = "kpimart"
 """The source of what people decide: settings and seeds."""
@@ -84,7 +84,7 @@ def land(connection: duckdb.DuckDBPyConnection, settings: Settings, *, clock: Cl
     known = {batch_id for (batch_id,) in connection.execute("select batch_id from ops.batch").fetchall()}
     packages = complete_packages(settings, taken=known)
     landing_area(settings).make_known_to(connection)
-    with little_memory(connection), _transaction(connection):
+    with little_memory(connection), transaction(connection):
         return _land_packages(connection, settings, packages, clock)
 
 
@@ -111,7 +111,7 @@ def record_decisions(
     """
     company = orjson.dumps(settings.decisions(), option=orjson.OPT_SORT_KEYS).decode()
     decided = {"setting": [Record("company", None, False, company)], "seed": _seed_records(seeds, settings)}
-    with _transaction(connection):
+    with transaction(connection):
         batch = _new_batch(connection, DECISIONS, None, clock(), clock)
         objects = []
         for name, records in decided.items():
@@ -124,6 +124,67 @@ def record_decisions(
         batch = _record_objects(connection, batch, objects)
         judge(connection, [batch.batch_id], "accepted", None, clock)
     return batch
+
+
+def record_decision(
+    connection: duckdb.DuckDBPyConnection, name: str, payloads: Mapping[str, str], clock: Clock
+) -> LandedBatch:
+    """Store what somebody decided once, record id → payload of the object `name`, as a batch accepted at once.
+
+    Runs in the caller's transaction.
+    """
+    records = [Record(record_id, None, False, payload) for record_id, payload in payloads.items()]
+    batch = _new_batch(connection, DECISIONS, None, clock(), clock)
+    read = ObjectRead(name, "delta", len(records), 0, can_tell_vanished=False)
+    with _registered(connection, "decided", batch_of(name, records, [], batch.fetched_at).rows):
+        objects = _store(connection, [_Account(batch, read)], _DECIDED)
+    _record_batch(connection, batch)
+    batch = _record_objects(connection, batch, objects)
+    judge(connection, [batch.batch_id], "accepted", None, clock)
+    return batch
+
+
+def held_together(connection: duckdb.DuckDBPyConnection, batch_id: str | None) -> list[str]:
+    """The batches that one verdict holds: with this one, or by default the last that was held.
+
+    What was judged together is accepted together: a batch stores only what those that landed before it do not have.
+    Raises SettingsError for a batch that is not held, and for one behind which another of its source was accepted:
+    what it tells is out of date, and what is still true of it has been read again.
+    """
+    rows = connection.execute(
+        """
+        select batch.batch_id, batch.source, verdict.verdict, verdict.judged_at
+        from ops.batch as batch
+        left join ops.batch_verdict as verdict using (batch_id)
+        where batch.source <> $decisions
+        order by batch.landed_at
+        """,
+        {"decisions": DECISIONS},
+    ).fetchall()
+    asked = [row for row in rows if (row[0] == batch_id if batch_id else row[2] == "held")]
+    if not asked:
+        raise SettingsError(f"there is no batch {batch_id}" if batch_id else "the raw gate holds no batch")
+    name, _, verdict, judged_at = asked[-1]
+    if verdict != "held":
+        raise SettingsError(f"batch {name} is not held but {verdict or 'not judged'}; there is nothing to override")
+    group = [row for row in rows if row[2] == "held" and row[3] == judged_at]
+    sources = {row[1] for row in group}
+    later = [row[0] for row in rows if row[1] in sources and row[2] == "accepted" and row[3] > judged_at]
+    if later:
+        raise SettingsError(
+            f"batch {name} is out of date: {later[-1]} of the same source was accepted after it was held, and has read "
+            "again what is still so"
+        )
+    return [row[0] for row in group]
+
+
+def accept_held(connection: duckdb.DuckDBPyConnection, batch_ids: Sequence[str], reason: str, clock: Clock) -> None:
+    """Accept batches that were held, as of now: what was built until then did not know them. `reason` is for people.
+
+    Runs in the caller's transaction.
+    """
+    connection.execute("delete from ops.batch_verdict where list_contains(?, batch_id)", [list(batch_ids)])
+    judge(connection, batch_ids, "accepted", reason, clock)
 
 
 def pending_batches(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -168,9 +229,12 @@ def judge(
 def prepare_pending_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Show the raw gate what it judges: in schema `pending`, the rows of batches without a verdict, a view an object.
 
-    `pending.batch_object` has what ops.batch_object has of them, and the shares of quarantined and vanished rows.
+    `pending.batch_object` has what ops.batch_object has of them, the shares of quarantined and vanished rows, how much
+    was read in the nights before, which fields changed, and when the source changed last.
     """
     connection.execute(_PENDING_BATCHES)
+    connection.execute(_LAST_CHANGES.format(changes=_changes_of_sources(connection) or _NO_CHANGES))
+    connection.execute(_PENDING_OBJECTS)
     tables = connection.execute(
         "select table_name from information_schema.tables where table_schema = 'raw' and table_type = 'BASE TABLE'"
     )
@@ -181,40 +245,112 @@ def prepare_pending_views(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
+def _changes_of_sources(connection: duckdb.DuckDBPyConnection) -> str:
+    """A query of source and last change, a row an object, of all that raw has of the sources whose batches wait.
+
+    A record that claims to have changed after it was read says nothing.
+    """
+    tables = connection.execute("select 'raw.' || table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
+    objects = connection.execute(
+        """
+        select distinct source, object
+        from ops.batch_object
+        where source in (select source from pending.batch)
+        order by source, object
+        """
+    ).fetchall()
+    return " union all ".join(
+        f"select {literal(source)} as source, max(updated_at) as changed_at from {raw_table(source, name)} "
+        "where updated_at <= extracted_at"
+        for source, name in objects
+        if (raw_table(source, name),) in tables
+    )
+
+
 # So many records of an API's object may vanish in a night, whatever their share.
 FEW_VANISHED = 20
+# What was read in so many days says how much is usual, if that often something was read, and at least so many records.
+USUAL_DAYS, USUAL_TIMES, USUAL_RECORDS = 28, 7, 20
 
-_PENDING_BATCHES = f"""
+_PENDING_BATCHES = """
 create schema if not exists pending;
 
 create or replace view pending.batch as
 select * from ops.batch where batch_id not in (select batch_id from ops.batch_verdict);
+"""
 
+_NO_CHANGES = "select null::varchar as source, null::timestamptz as changed_at where false"
+
+_LAST_CHANGES = """
+create or replace view pending.last_change as
+select source, max(changed_at) as last_change_at from ({changes}) as changes group by source;
+"""
+
+_PENDING_OBJECTS = f"""
 create or replace view pending.batch_object as
+with
+
+waiting as (
+
+    select objects.*, batch.landed_at
+    from ops.batch_object as objects
+    inner join pending.batch as batch using (batch_id)
+
+),
+
+usual as (
+
+    select waiting.batch_id, waiting.object, count(*) as times_before, median(before.rows_read) as usual_rows
+    from waiting
+    inner join ops.batch_object as before
+        on waiting.source = before.source and waiting.object = before.object and waiting.extent = before.extent
+    inner join ops.batch as earlier
+        on
+            before.batch_id = earlier.batch_id
+            and earlier.landed_at < waiting.landed_at
+            and earlier.landed_at >= waiting.landed_at - interval {USUAL_DAYS} day
+    inner join ops.batch_verdict as verdict
+        on before.batch_id = verdict.batch_id and verdict.verdict = 'accepted'
+    group by waiting.batch_id, waiting.object
+
+),
+
+changed as (
+
+    select
+        batch_id,
+        object,
+        count(*) as fields_changed,
+        string_agg(field || ' ' || change, ', ' order by field) as changed_fields
+    from ops.schema_change
+    where change in ('vanished', 'retyped')
+    group by batch_id, object
+
+)
+
 select
-    *,
+    waiting.* exclude (landed_at),
     coalesce(rows_quarantined / nullif(rows_read, 0), 0) as quarantined_share,
     -- where a source lists what it has, one stage of three that was taken away is no export that was cut short
     case
         when cursor is not null and rows_vanished <= {FEW_VANISHED} then 0
         else coalesce(rows_vanished / nullif(rows_known_before, 0), 0)
-    end as vanished_share
-from ops.batch_object
-where batch_id in (select batch_id from pending.batch);
+    end as vanished_share,
+    usual.usual_rows,
+    case
+        when usual.times_before >= {USUAL_TIMES} and usual.usual_rows >= {USUAL_RECORDS}
+            then rows_read / usual.usual_rows
+    end as share_of_usual,
+    coalesce(changed.fields_changed, 0) as fields_changed,
+    changed.changed_fields,
+    last_change.last_change_at
+from waiting
+left join usual using (batch_id, object)
+left join changed using (batch_id, object)
+left join pending.last_change as last_change using (source);
 """
 
 # ---------------------------------------------------------------------------------------------------- one transaction
-
-
-@contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    connection.begin()
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ column breaks readers: it is a new major `CONTRACT_VERSION` and is announced in 
 
 from dataclasses import dataclass
 
-CONTRACT_VERSION = "1.1"
+CONTRACT_VERSION = "1.2"
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 ENTITY_LEVELS = ("company", "department", "manager", "manager_in_department")
@@ -609,6 +609,8 @@ QUALITY_RESULT = Table(
         Column("expected", VARCHAR, "What was expected.", nullable=True),
         Column("samples", VARCHAR, "Some rows that did not fit.", nullable=True),
         Column("judged_at", MOMENT, "When it was judged."),
+        Column("overridden_by", VARCHAR, "Who let it through although this closed the gate.", nullable=True),
+        Column("override_reason", VARCHAR, "Why they did.", nullable=True),
     ),
 )
 
@@ -625,6 +627,7 @@ RELEASE = Table(
         Column("previous_release_id", VARCHAR, "The release published before it.", nullable=True),
         Column("code_version", VARCHAR, "Version of the program that made it."),
         Column("is_this_release", BOOLEAN, "True in one row: the release that holds this table."),
+        Column("overridden_by", VARCHAR, "Who published it although the gate refused it.", nullable=True),
     ),
 )
 

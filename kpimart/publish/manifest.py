@@ -67,6 +67,12 @@ class Gate(_Record):
     reporting: GateCounts
     overrides: tuple[dict[str, str], ...] = ()
 
+    @property
+    def overridden_by(self) -> str | None:
+        """Who published the build although its own gate refused it; None where it passed."""
+        names = {each["by"] for each in self.overrides if each["boundary"] == "reporting"}
+        return ", ".join(sorted(names)) or None
+
 
 class Previous(_Record):
     """The link to the release published before."""

@@ -10,7 +10,7 @@ the old or the new release current, and at most a `.partial` folder that the nex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from kpimart.publish.tables import Origin, ReleaseRow
 from kpimart.warehouse import WAREHOUSE_FILE, create_database, storage_errors
 
 PARQUET_FOLDER = "parquet"
+DOCUMENTS_FOLDER = "data_docs"
 
 Tell = Callable[[str], None]
 
@@ -50,11 +51,18 @@ def served_file(home: Path) -> Path:
 
 
 def publish(
-    build: Build, home: Path, *, clock: Clock = utc_now, make_current: bool = False, tell: Tell = silently
+    build: Build,
+    home: Path,
+    *,
+    clock: Clock = utc_now,
+    make_current: bool = False,
+    documents: Path | None = None,
+    tell: Tell = silently,
 ) -> Release:
     """Make a release of a build, and make it current unless it speaks of an earlier moment than the current one does.
 
-    make_current: make it current even then. tell: called with the name of each table when it is begun.
+    make_current: make it current even then. documents: the Data Docs of its judgement, if there are any, which become
+    a part of the release. tell: called with the name of each table when it is begun.
     Publishing a build again returns the release there is, made current by the same rule.
     Raises GateRefused when the record in `ops` does not let the build out, BuildFailed when it breaks the published
     contract, ReleaseDamaged when the build's release is there and damaged, and StorageFailed. After each of them what
@@ -67,7 +75,7 @@ def publish(
         if shelf.folder(build.build_id).exists():
             _require_same(shelf, build)
         else:
-            _make(build, home, shelf, clock(), tell)
+            _make(build, home, shelf, clock(), documents, tell)
         if make_current or not shelf.is_outdated(build.as_of, build.known_at):
             put_in_place(shelf.folder(build.build_id) / REPORTING_FILE, shelf.served)
         return Shelf(home).release(build.build_id)
@@ -135,7 +143,7 @@ class _Contents:
     catalogue_sha256: str
 
 
-def _make(build: Build, home: Path, shelf: Shelf, published_at: datetime, tell: Tell) -> None:
+def _make(build: Build, home: Path, shelf: Shelf, published_at: datetime, documents: Path | None, tell: Tell) -> None:
     """Make the release's folder: whole, durable, and only then under its final name."""
     last = next(iter(shelf.newest_first), None)
     this = ReleaseRow(
@@ -148,7 +156,9 @@ def _make(build: Build, home: Path, shelf: Shelf, published_at: datetime, tell: 
         is_this_release=True,
     )
     with _partial_folder(shelf.place / f".{build.build_id}.partial") as partial:
-        contents = _write(build, home, partial, [*_history(shelf), this], last.raw_batches if last else (), tell)
+        contents = _write(build, home, partial, (list(_history(shelf)), this), last.raw_batches if last else (), tell)
+        if documents:
+            shutil.copytree(documents, partial / DOCUMENTS_FOLDER)
         tell("checksums")
         manifest = Manifest(
             contract_version=contract.CONTRACT_VERSION,
@@ -172,15 +182,22 @@ def _make(build: Build, home: Path, shelf: Shelf, published_at: datetime, tell: 
 
 
 def _write(
-    build: Build, home: Path, partial: Path, history: list[ReleaseRow], recorded: tuple[BatchRecord, ...], tell: Tell
+    build: Build,
+    home: Path,
+    partial: Path,
+    releases: tuple[list[ReleaseRow], ReleaseRow],
+    recorded: tuple[BatchRecord, ...],
+    tell: Tell,
 ) -> _Contents:
-    """Write the DuckDB and Parquet files, and say what is in them."""
+    """Write the DuckDB and Parquet files, and say what is in them. releases: those before this one, and this one."""
     beside, origin = _origin(build, home)
+    earlier, this = releases
     database = partial / REPORTING_FILE
     with create_database(database, beside=beside) as connection:
         verdict = gate.require_passed(connection, build, origin.ops)
         tables.check_contract(connection, origin)
         connection.begin()
+        history = [*earlier, replace(this, overridden_by=verdict.overridden_by)]
         tables.copy_tables(connection, origin, history, tell)
         connection.commit()
         tables.write_parquet(connection, partial / PARQUET_FOLDER, tell)
@@ -215,6 +232,7 @@ def _history(shelf: Shelf) -> Iterator[ReleaseRow]:
             previous_release_id=manifest.previous.release_id if manifest.previous else None,
             code_version=manifest.code_version,
             is_this_release=False,
+            overridden_by=manifest.gate.overridden_by,
         )
 
 

@@ -18,7 +18,10 @@ SEE_OTHERS = "\n  what now   take another, see kpimart releases"
 
 @dataclass(frozen=True)
 class Release:
-    """A release on disk. `previous_release_id` is the one published before it, whichever was current then."""
+    """A release on disk. `previous_release_id` is the one published before it, whichever was current then.
+
+    `overridden_by`: who published it although the gate refused it.
+    """
 
     release_id: str
     as_of: datetime
@@ -28,6 +31,7 @@ class Release:
     previous_release_id: str | None
     folder: Path
     is_current: bool
+    overridden_by: str | None = None
 
     @property
     def database(self) -> Path:
@@ -124,7 +128,30 @@ class Shelf:
             previous_release_id=manifest.previous.release_id if manifest.previous else None,
             folder=self.folder(release_id),
             is_current=release_id == self.served_id,
+            overridden_by=manifest.gate.overridden_by,
         )
+
+    def last_before(self, as_of: datetime, known_at: datetime) -> Path | None:
+        """The DuckDB file of a release of an earlier `as_of`, and of no later knowledge, to compare figures with.
+
+        The one that is served, if it is one of them: who rolled back did not trust the ones after it. Else the latest.
+        A file that is not of the size that its manifest tells is passed over.
+        """
+        earlier = [
+            one
+            for one in self.manifests.values()
+            if one.as_of < as_of and one.known_at <= known_at and self._is_whole(one)
+        ]
+        if not earlier:
+            return None
+        served_or_latest = max(
+            earlier, key=lambda one: (one.release_id == self.served_id, one.as_of, one.known_at, one.sequence)
+        )
+        return self.folder(served_or_latest.release_id) / REPORTING_FILE
+
+    def _is_whole(self, manifest: Manifest) -> bool:
+        file, record = self.folder(manifest.release_id) / REPORTING_FILE, manifest.files.get(REPORTING_FILE)
+        return record is not None and file.exists() and file.stat().st_size == record.bytes
 
     def one_before(self) -> str:
         """The release before the served one: of those published earlier, the one with the latest `as_of` and knowledge.

@@ -45,6 +45,7 @@ class ReleaseRow:
     previous_release_id: str | None
     code_version: str
     is_this_release: bool
+    overridden_by: str | None = None
 
 
 def check_contract(connection: duckdb.DuckDBPyConnection, origin: Origin) -> None:

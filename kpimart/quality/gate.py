@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from kpimart.paths import EXPECTATIONS
-from kpimart.quality.protocol import Parameters, Request, read_answer
+from kpimart.quality.protocol import Compared, Parameters, Request, read_answer
 from kpimart.quality.verdict import Boundary, Result, Verdict
 from kpimart.warehouse import WAREHOUSE_FILE
 
@@ -61,9 +61,26 @@ class Judge:
         """Judge what lies in schema `pending` of the warehouse: the batches that no gate has seen."""
         return self.judge(home / WAREHOUSE_FILE, boundary="raw", parameters=parameters)
 
-    def judge_reporting(self, database: Path, tables: Mapping[str, str], parameters: Parameters) -> Verdict:
-        """Judge a build: `tables` maps each published name to the relation of `database` that it is taken from."""
-        return self.judge(database, boundary="reporting", parameters=parameters, tables=tables)
+    def judge_reporting(
+        self,
+        database: Path,
+        tables: Mapping[str, str],
+        parameters: Parameters,
+        compared: Compared | None = None,
+        documents: Path | None = None,
+    ) -> Verdict:
+        """Judge a build: `tables` maps each published name to the relation of `database` that it is taken from.
+
+        compared: what it is compared with, too. documents: the folder for the Data Docs of the judgement.
+        """
+        return self.judge(
+            database,
+            boundary="reporting",
+            parameters=parameters,
+            tables=tables,
+            compared=compared,
+            documents=documents,
+        )
 
     def judge(
         self,
@@ -72,6 +89,8 @@ class Judge:
         boundary: Boundary,
         parameters: Parameters,
         tables: Mapping[str, str] | None = None,
+        compared: Compared | None = None,
+        documents: Path | None = None,
     ) -> Verdict:
         """Run the suites of a boundary. That no judgement could be had is a verdict too, and a closed one."""
         request = Request(
@@ -80,6 +99,8 @@ class Judge:
             suites=(self._suites / boundary).absolute(),
             parameters=dict(parameters),
             tables=None if tables is None else dict(tables),
+            compared=compared,
+            documents=documents and documents.absolute(),
         )
         try:
             return Verdict(boundary, read_answer(self._ask(request.to_line())))

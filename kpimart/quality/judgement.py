@@ -5,17 +5,21 @@ So nothing is written to the file, and Great Expectations, which drops a table's
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import duckdb_engine
 import great_expectations as gx
+from great_expectations.core import ExpectationValidationResult
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from sqlalchemy.pool import NullPool
 
 from kpimart.quality import dialect, wording
+from kpimart.quality.documents import Page, write_documents
+from kpimart.quality.evidence import Gathered, gather
 from kpimart.quality.protocol import Parameters, Request
 from kpimart.quality.suites import BadSuite, Expectation, Suite, filled, parameters_of, read_suite, suite_files
 from kpimart.quality.verdict import Outcome, Result
@@ -45,20 +49,53 @@ def judge(request: Request) -> tuple[Result, ...]:
     Raises duckdb.Error if the database cannot be opened. The file is closed when this returns.
     """
     suites = suite_files(request.suites)
+    pages: list[Page] = []
     with _opened(request.database) as (connection, catalog):
         tables = request.tables if request.tables is not None else _pending(connection, catalog)
         source = _source(connection)
         missing = [table for table, relation in tables.items() if not _is_there(connection, table, catalog, relation)]
+        gathered = _gathered(connection, catalog, request, {*tables} - {*missing})
         results = [
             result
             for table in tables
             for result in (
                 [_error(table, "the table is there", f"{request.database.name} has no {tables[table]}")]
                 if table in missing
-                else _judge(source, table, request, suites)
+                else _judge(source, table, request, suites, pages)
             )
         ]
-    return (*results, *_suites_without_a_table(request, tables, suites))
+        for each in gathered:
+            results += _judge_gathered(each, _judge(source, each.name, request, suites, pages))
+    results += _suites_without_a_table(request, {*tables, *(each.name for each in gathered)}, suites)
+    return (*results, *_documented(request, pages, results))
+
+
+def _gathered(
+    connection: duckdb.DuckDBPyConnection, catalog: str, request: Request, tables: set[str]
+) -> tuple[Gathered, ...]:
+    return gather(connection, catalog, sorted(tables), request.compared) if request.compared else ()
+
+
+def _judge_gathered(gathered: Gathered, results: list[Result]) -> list[Result]:
+    """The results of a table that was made for the judgement; what passes for want of rows says why there are none."""
+    if gathered.error:
+        return [_error(gathered.name, "what it compares could be compared", gathered.error)]
+    if not gathered.is_empty_because:
+        return results
+    return [replace(each, observed=gathered.is_empty_because) if each.outcome == "passed" else each for each in results]
+
+
+def _documented(request: Request, pages: Sequence[Page], results: Sequence[Result]) -> list[Result]:
+    """Write the Data Docs. Where they cannot be written, that is told and closes nothing: the record has all of it."""
+    if request.documents is None:
+        return []
+    try:
+        write_documents(request.documents, pages, results)
+    # Whatever a library finds to raise over a page must not stand in the way of figures that were judged.
+    except Exception as error:  # noqa: BLE001
+        observed = f"{type(error).__name__}: {error}"
+        return [Result("(all)", "Data Docs of the judgement are written", "warning", "failed", observed)]
+    return []
 
 
 @contextlib.contextmanager
@@ -120,9 +157,10 @@ def _source(connection: duckdb.DuckDBPyConnection) -> Any:
     )
 
 
-def _judge(source: Any, table: str, request: Request, suites: Mapping[str, Path]) -> list[Result]:
+def _judge(source: Any, table: str, request: Request, suites: Mapping[str, Path], pages: list[Page]) -> list[Result]:
+    """The results of a table; what Great Expectations found is added to `pages`."""
     try:
-        return _run(source, _suite_of(table, request, suites), request.parameters)
+        return _run(source, _suite_of(table, request, suites), request.parameters, pages)
     except BadSuite as error:
         return [_error(table, "a suite that can be run", str(error))]
     # Whatever a library finds to raise must be told as an error of this table, and must not hide the others' results.
@@ -142,7 +180,7 @@ def _suite_of(table: str, request: Request, suites: Mapping[str, Path]) -> Suite
     return Suite(table, read[-1].name, tuple(each for suite in read for each in suite.expectations))
 
 
-def _suites_without_a_table(request: Request, tables: Mapping[str, str], suites: Mapping[str, Path]) -> list[Result]:
+def _suites_without_a_table(request: Request, tables: Container[str], suites: Mapping[str, Path]) -> list[Result]:
     """All published tables are there each time; a raw batch may bring only some of the objects that have suites."""
     if request.boundary == "raw":
         return []
@@ -153,7 +191,7 @@ def _suites_without_a_table(request: Request, tables: Mapping[str, str], suites:
     ]
 
 
-def _run(source: Any, suite: Suite, parameters: Parameters) -> list[Result]:
+def _run(source: Any, suite: Suite, parameters: Parameters, pages: list[Page]) -> list[Result]:
     """Run a suite: all of it together first, then again, for its rows, what failed."""
     judged = _Judged(source, suite, parameters)
     missing = {place: parameters_of(each) - parameters.keys() for place, each in enumerate(suite.expectations)}
@@ -161,12 +199,13 @@ def _run(source: Any, suite: Suite, parameters: Parameters) -> list[Result]:
     # What is computed in one query fails in one query: alone, the innocent pass and the guilty say why.
     for place in [place for place, result in found.items() if _exception(result)]:
         found |= judged.run([place], COUNTS)
-    failed = [place for place, result in found.items() if not (result["success"] or _exception(result))]
+    failed = [place for place, result in found.items() if not (result.success or _exception(result))]
     queries = [place for place in failed if suite.expectations[place]["type"] == wording.ROWS_QUERY]
     found |= judged.run(queries, QUERIED_ROWS)
     found |= judged.run([place for place in failed if place not in queries], ROWS)
+    pages.append(Page(suite.table, suite.name, judged.meta, tuple(found[place] for place in sorted(found))))
     return [
-        _result(suite.table, each, filled(each, parameters), found[place])
+        _result(suite.table, each, filled(each, parameters), found[place].to_json_dict())
         if place in found
         else _unrun(suite.table, each, missing[place])
         for place, each in enumerate(suite.expectations)
@@ -180,9 +219,10 @@ class _Judged:
         self._rows = source.add_table_asset(suite.table).add_batch_definition_whole_table(suite.table)
         self._suite = suite
         self._parameters = dict(parameters)
+        self.meta: Mapping[str, Any] = {}
 
-    def run(self, places: list[int], result_format: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-        """Run the expectations at these places of the suite together; place → result as plain values."""
+    def run(self, places: list[int], result_format: Mapping[str, Any]) -> dict[int, ExpectationValidationResult]:
+        """Run the expectations at these places of the suite together; place → result."""
         if not places:
             return {}
         suite = gx.ExpectationSuite(
@@ -192,23 +232,30 @@ class _Judged:
         outcome = self._rows.get_batch().validate(
             suite, result_format=dict(result_format), expectation_parameters=self._parameters
         )
-        results: list[Any] = [result.to_json_dict() for result in outcome.results]
-        return {result["expectation_config"]["meta"]["place"]: result for result in results}
+        self.meta = outcome.meta
+        results: list[Any] = outcome.results
+        return {result.expectation_config.meta["place"]: result for result in results}
 
 
 def _result(table: str, expectation: Expectation, kwargs: Mapping[str, Any], found: Mapping[str, Any]) -> Result:
-    kind, exception = expectation["type"], _exception(found)
+    kind, exception = expectation["type"], _raised(found.get("exception_info"))
     outcome: Outcome = "errored" if exception else "passed" if found["success"] else "failed"
     return Result(
         table=table,
         expectation=wording.label(expectation),
         severity=expectation.get("severity", "critical"),
         outcome=outcome,
-        observed=exception or wording.observed(kind, found["result"]),
+        observed=_short(exception or wording.observed(kind, found["result"])),
         expected=wording.expected(kind, kwargs),
         samples=wording.samples(found["result"]),
         notes=_notes(expectation),
     )
+
+
+def _short(observed: str | None) -> str | None:
+    if observed is None or len(observed) <= wording.OBSERVED_TEXT:
+        return observed
+    return f"{observed[: wording.OBSERVED_TEXT]}…"
 
 
 def _unrun(table: str, expectation: Expectation, missing: set[str]) -> Result:
@@ -228,9 +275,13 @@ def _notes(expectation: Expectation) -> str | None:
     return (expectation.get("meta") or {}).get("notes")
 
 
-def _exception(found: Mapping[str, Any]) -> str | None:
+def _exception(found: ExpectationValidationResult) -> str | None:
+    return _raised(found.exception_info)
+
+
+def _raised(told: Mapping[str, Any] | None) -> str | None:
     """What was raised: Great Expectations tells it plainly, or by the metric that raised it."""
-    info = found.get("exception_info") or {}
+    info = told or {}
     raised = [info] if "raised_exception" in info else list(info.values())
     messages = {
         str(each["exception_message"]).partition(STATEMENT)[0].strip()

@@ -6,6 +6,7 @@ A request asks for one boundary of one database; the answer is all results, or a
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,24 @@ Parameters = Mapping[str, float | str]
 
 
 @dataclass(frozen=True)
+class Compared:
+    """What a build is compared with: staging of these CRMs as it stood at `as_of` (aware), and an earlier release.
+
+    earlier: the DuckDB file of the release, or None if there is none whose `as_of` is before that of the build.
+    """
+
+    crms: tuple[str, ...]
+    as_of: datetime
+    earlier: Path | None
+
+
+@dataclass(frozen=True)
 class Request:
     """What to judge. `tables` maps the name a suite knows a table by to the relation that holds it (schema.table).
 
     Without `tables`, the relations of schema `pending` are judged. `suites` is the folder of the boundary's suites;
-    `parameters` are the values of what suites leave open as {"$PARAMETER": name}.
+    `parameters` are the values of what suites leave open as {"$PARAMETER": name}. `documents`: the folder into which
+    the Data Docs of the judgement are written, if they are wanted.
     """
 
     database: Path
@@ -27,6 +41,8 @@ class Request:
     suites: Path
     parameters: Parameters
     tables: Mapping[str, str] | None = None
+    compared: Compared | None = None
+    documents: Path | None = None
 
     def to_line(self) -> str:
         return json.dumps(asdict(self), default=str, allow_nan=False)
@@ -34,7 +50,12 @@ class Request:
     @staticmethod
     def from_line(line: str) -> "Request":
         fields = json.loads(line)
-        return Request(**{**fields, "database": Path(fields["database"]), "suites": Path(fields["suites"])})
+        paths = {name: Path(fields[name]) for name in ("database", "suites", "documents") if fields[name]}
+        if compared := fields["compared"]:
+            earlier = Path(compared["earlier"]) if compared["earlier"] else None
+            as_of = datetime.fromisoformat(compared["as_of"])
+            fields["compared"] = Compared(tuple(compared["crms"]), as_of, earlier)
+        return Request(**{**fields, **paths})
 
 
 def answer(results: tuple[Result, ...]) -> str:

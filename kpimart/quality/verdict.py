@@ -11,6 +11,8 @@ from typing import Literal
 
 import duckdb
 
+from kpimart.quality.wording import readable
+
 Boundary = Literal["raw", "reporting"]
 Severity = Literal["critical", "warning", "info"]
 Outcome = Literal["passed", "failed", "errored"]
@@ -23,8 +25,10 @@ WHAT_STAYS = {
 }
 WHAT_NOW = {
     "failed": {
-        "raw": "correct the export and run again; kpimart quarantine lists the records that were set aside",
-        "reporting": "correct the data in the CRM, or what expectations/reporting expects of it, then run again",
+        "raw": "correct the export and run again; kpimart quarantine lists the records that were set aside. "
+        'If it is right: kpimart accept --by NAME --reason "WHY"',
+        "reporting": "correct the data in the CRM, or what expectations/reporting expects of it, then run again. "
+        'If it is right: kpimart publish --override "WHY" --by NAME',
     },
     "errored": {
         "raw": "what errored says nothing about the data: mend what was observed (a suite in expectations/raw, "
@@ -126,6 +130,20 @@ def record(
         )
 
 
+def read_verdict(connection: duckdb.DuckDBPyConnection, subject_id: str, boundary: Boundary) -> Verdict:
+    """The verdict that is on record for a batch or a build; one without results where nobody judged it."""
+    rows = connection.execute(
+        """
+        select table_name, expectation, severity, outcome, observed, expected, samples
+        from ops.quality_result
+        where subject_id = ? and boundary = ?
+        order by all
+        """,
+        [subject_id, boundary],
+    ).fetchall()
+    return Verdict(boundary, tuple(Result(*row) for row in rows))
+
+
 def _headline(verdict: Verdict, subject: str) -> str:
     if verdict.is_open:
         refused_or_passed, stays = "passed", ""
@@ -163,4 +181,6 @@ def _paragraph(result: Result) -> list[str]:
 def _wrapped(name: str, text: str, *, indent: int = 2) -> list[str]:
     margin = " " * (indent + 10)
     first = f"{' ' * indent}{name:<10}"
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=margin, break_on_hyphens=False) or [first]
+    return textwrap.wrap(
+        readable(text), WIDTH, initial_indent=first, subsequent_indent=margin, break_on_hyphens=False
+    ) or [first]

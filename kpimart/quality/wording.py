@@ -1,11 +1,14 @@
 """Expectations and their results in words, from the plain values of Great Expectations' JSON."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 SAMPLE_ROWS = 5
-SAMPLE_TEXT = 200
+SAMPLE_TEXT = 400
+# What was observed: a list of values, or a database's own words, which may quote a value whole.
+OBSERVED_TEXT = 2000
 
 ROWS_QUERY = "unexpected_rows_expectation"
 DOMAIN = {
@@ -20,6 +23,8 @@ DOMAIN = {
     "row_condition",
     "unexpected_rows_query",
 }
+# Without the tab, the line feed and the carriage return.
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 BOUNDS = ("min_value", "max_value", "strict_min", "strict_max")
 
 Kwargs = Mapping[str, Any]
@@ -60,7 +65,7 @@ def observed(kind: str, result: Mapping[str, Any]) -> str | None:
 def samples(result: Mapping[str, Any]) -> str | None:
     """The first rows that were not as expected, as a JSON array; long texts are cut."""
     rows = result.get("unexpected_rows") or result.get("details", {}).get("unexpected_rows") or []
-    shown = [{name: _cut(value) for name, value in row.items()} for row in rows[:SAMPLE_ROWS]]
+    shown = [{name: cut(value) for name, value in row.items()} for row in rows[:SAMPLE_ROWS]]
     return json.dumps(shown, ensure_ascii=False) if shown else None
 
 
@@ -118,5 +123,11 @@ def _said(condition: Any) -> str:
             return str(condition)
 
 
-def _cut(value: Any) -> Any:
+def readable(text: str) -> str:
+    """A text as it may be shown: without the control characters that would move a terminal's cursor, or hide a line."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def cut(value: Any) -> Any:
+    """A text that is too long to be read is cut; anything else is left."""
     return f"{value[:SAMPLE_TEXT]}…" if isinstance(value, str) and len(value) > SAMPLE_TEXT else value

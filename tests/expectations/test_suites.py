@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,22 @@ from kpimart.extract.packages import SOURCES, object_names
 from kpimart.paths import EXPECTATIONS
 from kpimart.publish.contract import BUILT
 from kpimart.quality import wording
+from kpimart.quality.evidence import TABLES as COMPARISONS
 from kpimart.quality.gate import Judge
 from kpimart.quality.parameters import raw_parameters, reporting_parameters
+from kpimart.quality.protocol import Compared
 from kpimart.quality.verdict import Verdict
 from kpimart.settings import Settings
-from kpimart.warehouse import RAW_COLUMNS, WAREHOUSE_FILE, open_warehouse, raw_table
+from kpimart.warehouse import RAW_COLUMNS, WAREHOUSE_FILE, open_database, open_warehouse, raw_table
 
-RAW_PARAMETERS = {"max_quarantined_share": 0.01, "max_vanished_share": 0.2}
+RAW_PARAMETERS = {
+    "max_quarantined_share": 0.01,
+    "max_vanished_share": 0.2,
+    "fresh_since": "2017-12-26T00:00:00+00:00",
+}
 REPORTING_PARAMETERS = {"last_day": "2017-12-31"}
 NEW_YEAR = date(2018, 1, 1)
+AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
 TABLES = {table.name: table.relation for table in BUILT if table.relation}
 
 BATCH = """
@@ -89,7 +96,7 @@ entities as (
 
 select kpi_code, period_grain, period_start, period_end, is_complete, entity_level, entity_key, entity_name,
     case unit when 'ratio' then 0.5 when 'days' then 52 else 100.01 * managers end::decimal(28,8) as value,
-    replace(unit, 'currency', 'EUR') as unit, managers::bigint as sample_size
+    replace(unit, 'currency', 'EUR') as unit, 10 * managers::bigint as sample_size
 from core.dim_period, seeds.kpi_catalogue, entities;
 
 create table kpi.kpi_value_by_cut as
@@ -101,12 +108,22 @@ where period_grain in ('month', 'quarter', 'year') and (amount_basis = 'booking'
 
 create table core.fct_deal as
 select 'files:' || i as deal_id, 'files:m' || i % 10 as manager_id, 'won' as outcome, 100.00::decimal(18,2) as amount,
+    100.00::decimal(18,2) as native_amount, 'EUR' as currency_code,
     timestamptz '2017-11-01 12:00:00+00' as created_at, timestamptz '2017-12-01 12:00:00+00' as closed_at
 from range(100) as rows (i);
 
 create table kpi.kpi_counted_event as
-select 'files:e' || i as deal_event_id, 'won' as event_type, 1 as sign, date '2017-12-01' as occurred_on
+select 'files:e' || i as deal_event_id, 'files:' || i as deal_id, 'won' as event_type, 1 as sign,
+    date '2017-12-01' as occurred_on, timestamptz '2018-01-01' as recorded_at, 'files:m' || i % 10 as manager_id,
+    'files:north' as department_id, 100.00::decimal(18,2) as amount
 from range(100) as rows (i);
+
+create schema staging;
+create table staging.stg_files__pipeline_stage as select 'files:Won' as stage_id, 'won' as outcome;
+create table staging.stg_files__deal_version as
+select deal_id, 'files:Won' as stage_id, native_amount, currency_code, false as is_deleted, created_at, closed_at,
+    closed_at as effective_at, true as has_source_time, 1 as version_number, true as is_latest
+from core.fct_deal;
 
 create table kpi.kpi_open_interval as
 select 'files:' || i as deal_id, date '2017-11-01' as started_on, date '2017-12-01' as ended_on
@@ -162,17 +179,42 @@ from core.dim_department;
 
 
 SPOILT_BATCH = """
+update ops.batch_object set extent = 'delta', rows_read = 50000 where object = 'leads';
+insert into ops.batch
+select 'files-0' || i, 'files', timestamptz '2017-12-20 02:00:00+00' + interval (i) day,
+    timestamptz '2017-12-20 02:00:00+00' + interval (i) day
+from range(7) as nights (i);
+insert into ops.batch_verdict
+select batch_id, 'accepted', landed_at, null from ops.batch where batch_id <> 'files-1';
+insert into ops.batch_object
+select earlier.batch_id, source, object, extent, 1001, 0, 0, 0, 1000, null
+from ops.batch_object, (select batch_id from ops.batch where batch_id <> 'files-1') as earlier;
+insert into ops.schema_change values
+    ('files-1', 'files', 'deals', 'discount', 'vanished', 'number', null, '2018-01-01 02:00:05+00');
 update ops.batch_object set rows_quarantined = 11 where object = 'deals';
 update ops.batch_object set rows_vanished = 201 where object = 'accounts';
-update ops.batch_object set rows_read = 0 where object = 'managers';
+update ops.batch_object set rows_read = 0 where object = 'managers' and batch_id = 'files-1';
 """
 SPOILT_OBJECT = """
 update {table} set id = '', updated_at = '2018-01-03' where id = 'a';
 update {table} set payload_hash = 'b', extracted_at = '2018-01-01 03:00:00+00' where id = 'b';
 insert into {table} from {table};
+update {table} set updated_at = '1980-01-01', id = 'a' || chr(10) where batch_id = 'files-1' and payload_hash = 'b';
+alter table {table} add column place varchar;
+"""
+
+# The night before: it did not know the last day yet.
+EARLIER = """
+create table release as
+select 'before' as release_id, timestamptz '2017-12-31' as known_at, true as is_this_release;
+
+delete from kpi_value where period_grain = 'day' and period_start = '2017-12-31';
 """
 
 SPOILT_BUILD = """
+delete from core.fct_deal where cast(split_part(deal_id, ':', 2) as integer) >= 40;
+update kpi.kpi_value set value = 10 * value
+where kpi_code = 'won_amount' and (period_grain = 'month' or period_start = '2017-12-31');
 insert into kpi.kpi_value (kpi_code, period_grain, period_start, entity_level, unit)
 values ('won_amount', 'decade', '2010-01-01', 'planet', 'apples');
 delete from kpi.kpi_value where entity_level = 'company' and kpi_code = 'open_deals' and period_grain = 'month';
@@ -265,8 +307,20 @@ def judged_raw(judge: Judge, home: Path) -> Verdict:
     return judge.judge_raw(home, RAW_PARAMETERS)
 
 
-def judged_reporting(judge: Judge, home: Path) -> Verdict:
-    return judge.judge_reporting(home / WAREHOUSE_FILE, TABLES, REPORTING_PARAMETERS)
+def judged_reporting(judge: Judge, home: Path, earlier: Path | None = None, documents: Path | None = None) -> Verdict:
+    """What the gate makes of the build; by default the release before is as the build should be, but for a day."""
+    compared = Compared(("files",), AS_OF, earlier or an_earlier_release(home))
+    return judge.judge_reporting(home / WAREHOUSE_FILE, TABLES, REPORTING_PARAMETERS, compared, documents)
+
+
+def an_earlier_release(home: Path) -> Path:
+    path = home / "earlier.duckdb"
+    with open_database(path, read_only=False) as connection:
+        connection.execute(BUILD)
+        for name, relation in TABLES.items():
+            connection.execute(f"create table {name} as from {relation}")
+        connection.execute(EARLIER)
+    return path
 
 
 def with_outcome(verdict: Verdict, outcome: str) -> set[tuple[str, str]]:
@@ -320,13 +374,13 @@ def test_every_suite_is_of_something_that_is_there_and_every_published_table_has
     assert raw - {"batch_object", "every_object"} <= {
         f"{source}__{name}" for source in SOURCES for name in object_names(source)
     }
-    assert published == set(TABLES)
+    assert published == {*TABLES, *COMPARISONS}
 
 
 def test_the_parameters_of_the_tests_are_those_of_a_run() -> None:
     settings = Settings()
 
-    assert RAW_PARAMETERS.keys() == raw_parameters(settings).keys()
+    assert RAW_PARAMETERS.keys() == raw_parameters(settings, settings.moment(NEW_YEAR)).keys()
     assert REPORTING_PARAMETERS.keys() == reporting_parameters(settings, settings.moment(NEW_YEAR)).keys()
 
 

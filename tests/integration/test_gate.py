@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from small_company import (
     BUILT,
+    DEALS,
     JUDGED,
     NEXT_DEALS,
     Company,
@@ -20,6 +21,7 @@ from small_company import (
     undisturbed_tables,
 )
 
+from kpimart.errors import GateRefused
 from kpimart.paths import PROJECT
 
 PARTS_OF_A_CHECKOUT = ("kpimart", "dbt_project", "models", "seeds", "expectations", "tests/dbt")
@@ -115,9 +117,32 @@ def test_a_figure_that_does_not_add_up_is_refused_and_stays_refused(built: Compa
             "expected no rows",
             '[{"kpi_code": "won_amount", "period_grain": "month", "period_start": "2026-03-01"',
             '"company": 3975.5, "managers": 3975.51,',
-            "what now correct the data in the CRM, or what expectations/reporting expects of it, then run again",
+            "what now correct the data in the CRM, or what expectations/reporting expects of it, then run again. "
+            'If it is right: kpimart publish --override "WHY" --by NAME',
         ):
             assert said in ended.said
+    accepted = built.kpimart("publish", "--override", "the cent is known", "--by", "M. Berg", "--json")
+    assert accepted.code == 0
+    release = json.loads(accepted.out)
+    assert (release["is_current"], release["overridden_by"]) == (True, "M. Berg")
+    listed = json.loads((built.root / release["folder"] / "manifest.json").read_text())["files"]
+    assert {"data_docs/index.html", "data_docs/kpi_value.html", "data_docs/control_total.html"} <= listed.keys()
+    assert "overridden by M. Berg" in built.kpimart("releases").said
+    told = "kpi_value: managers add up to the company; by M. Berg: the cent is known"
+    assert told in built.kpimart("status").said
+
+
+def test_a_held_batch_is_accepted_by_name_and_reason(company: Company) -> None:
+    half = "\n".join(DEALS.splitlines()[:7])
+    company.write("deals.csv", half)
+    with pytest.raises(GateRefused, match=r'kpimart accept --by NAME\s+--reason "WHY"'):
+        company.extract_here()
+    accepted = company.kpimart("accept", "--by", "M. Berg", "--reason", "the CRM was tidied up", "--json")
+    ((batch_id, verdict),) = company.ask(
+        "select batch_id, verdict from ops.batch_verdict where reason = 'accepted by M. Berg: the CRM was tidied up'"
+    )
+    assert (accepted.code, json.loads(accepted.out), verdict) == (0, [batch_id], "accepted")
+    assert company.kpimart("accept", "--by", "M. Berg", "--reason", "again").code == 2
 
 
 @pytest.fixture(scope="module")

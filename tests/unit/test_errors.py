@@ -21,6 +21,8 @@ ERRORS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if iss
         (errors.BuildFailed, 1),
         (errors.WarehouseBusy, 1),
         (errors.StorageFailed, 1),
+        (errors.TargetUnavailable, 4),
+        (errors.TargetFailed, 1),
         (errors.ReleaseDamaged, 1),
         (errors.KpiMartError, 1),
     ],
@@ -31,7 +33,12 @@ def test_an_error_carries_the_exit_code_of_the_design(error: type[KpiMartError],
 
 def test_what_may_pass_by_itself_is_worth_another_try() -> None:
     retried = {each for each in ERRORS if each.is_retryable}
-    assert retried == {errors.SourceUnreachable, errors.WarehouseBusy, errors.StorageFailed}
+    assert retried == {
+        errors.SourceUnreachable,
+        errors.TargetUnavailable,
+        errors.WarehouseBusy,
+        errors.StorageFailed,
+    }
 
 
 @pytest.mark.parametrize("error", ERRORS)

@@ -13,7 +13,9 @@ from kpimart.errors import BuildFailed, GateRefused, SettingsError, WarehouseBus
 from kpimart.extract.landing import record_decisions
 from kpimart.paths import SEEDS
 from kpimart.pipeline import _live, _place_of, _prepare_scratch
+from kpimart.publish.manifest import read_manifest
 from kpimart.publish.release import current
+from kpimart.quality.override import Override
 from kpimart.settings import Settings
 from kpimart.transform import Transformation
 from kpimart.warehouse import RAW_COLUMNS, WAREHOUSE_FILE, open_database, open_warehouse, raw_table, writer_lock
@@ -322,6 +324,100 @@ def test_a_build_in_whose_place_another_was_made_is_refused(home: Path, step: An
         step(Settings(home=home), "good")
     assert current(home) == served
     assert ask(home, "select outcome from ops.quality_result where subject_id = 'good'") == [("passed",)]
+
+
+CFO = Override("M. Berg", "the CFO confirmed the deal")
+
+
+def test_a_refused_build_is_published_by_name_and_reason_and_says_so_everywhere(home: Path) -> None:
+    build_made(home, "20270109T020000Z", NEXT_NIGHT)
+    judged(home, "20270109T020000Z", "failed")
+    release = pipeline.publish(Settings(home=home), override=CFO)
+    assert (release.is_current, release.overridden_by) == (True, "M. Berg")
+    (override,) = read_manifest(release.folder).gate.overrides
+    assert (override["table"], override["by"], override["reason"]) == ("kpi_value", CFO.by, CFO.reason)
+    with open_database(release.database) as connection:
+        results = "select outcome, overridden_by, override_reason from quality_result where boundary = 'reporting'"
+        assert connection.execute(results).fetchall() == [("failed", CFO.by, CFO.reason)]
+        listed = connection.execute("select overridden_by from release order by release_id").fetchall()
+    assert listed == [(None,), (None,), ("M. Berg",)]
+    decided = "select payload ->> '$.by', payload ->> '$.reason', payload ->> '$.subject_id' from raw.kpimart__override"
+    assert ask(home, decided) == [(CFO.by, CFO.reason, "20270109T020000Z")]
+    assert pipeline.publish(Settings(home=home), override=CFO) == release
+
+
+def test_an_override_is_good_for_what_was_refused_then_and_for_nothing_else(home: Path) -> None:
+    build_made(home, "20270109T020000Z", NEXT_NIGHT)
+    judged(home, "20270109T020000Z", "failed")
+    change(
+        home,
+        "insert into raw.kpimart__override values ('x', null, false, ?, '', now(), now(), 'b')",
+        [
+            '{"boundary": "reporting", "subject_id": "20270109T020000Z", "by": "M. Berg", "reason": "Because.", '
+            '"refusals": [{"table": "kpi_value", "expectation": "x", "expected": null}]}'
+        ],
+    )
+    change(
+        home,
+        "insert into ops.quality_result values "
+        "('20270109T020000Z', 'reporting', 'deal', 'y', 'critical', 'failed', null, null, null, now())",
+        [],
+    )
+    with pytest.raises(GateRefused, match="deal  y"):
+        pipeline.publish(Settings(home=home))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "said"),
+    [("passed", SettingsError, "there is nothing to override"), (None, GateRefused, "before it is judged")],
+)
+def test_there_is_nothing_to_override_in_what_passed_or_was_not_judged(
+    home: Path, outcome: str | None, error: type[Exception], said: str
+) -> None:
+    build_made(home, "20270109T020000Z", NEXT_NIGHT)
+    if outcome:
+        judged(home, "20270109T020000Z", outcome)
+    with pytest.raises(error, match=said):
+        pipeline.publish(Settings(home=home), override=CFO)
+    assert ask(home, "select count(*) from raw.kpimart__override") == [(0,)]
+
+
+@pytest.mark.parametrize(("by", "reason"), [("", "Because."), ("M. Berg", " ")])
+def test_an_override_needs_a_name_and_a_reason(by: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match="needs the name of who takes it upon themselves and the reason"):
+        Override(by, reason)
+
+
+def test_a_held_batch_is_accepted_by_name_and_reason_as_of_now(home: Path) -> None:
+    change(
+        home,
+        "insert into ops.batch values ('files-2', 'files', '2027-01-08 01:00:00+00', '2027-01-08 01:00:00+00')",
+        [],
+    )
+    change(home, "insert into ops.batch_verdict values ('files-2', 'held', '2027-01-08 01:01:00+00', 'too few')", [])
+    change(
+        home,
+        "insert into ops.quality_result values ('files-2', 'raw', 'batch_object', 'z', 'critical', 'failed', "
+        "null, null, null, '2027-01-08 01:01:00+00')",
+        [],
+    )
+    assert pipeline.accept(Settings(home=home), CFO, clock=lambda: NEXT_NIGHT) == ["files-2"]
+    assert ask(
+        home, "select verdict, judged_at >= '2027-01-09', reason from ops.batch_verdict where batch_id = 'files-2'"
+    ) == [("accepted", True, "accepted by M. Berg: the CFO confirmed the deal")]
+    decided = "select id, payload ->> '$.by', payload ->> '$.refusals[0].expectation' from raw.kpimart__override"
+    assert ask(home, decided) == [("raw:files-2", "M. Berg", "z")]
+    with pytest.raises(SettingsError, match="the raw gate holds no batch"):
+        pipeline.accept(Settings(home=home), CFO)
+
+
+def test_what_a_release_rests_on_by_override_is_in_its_manifest(home: Path) -> None:
+    test_a_held_batch_is_accepted_by_name_and_reason_as_of_now(home)
+    build_made(home, "20270110T020000Z", NEXT_NIGHT + TWO)
+    judged(home, "20270110T020000Z")
+    release = pipeline.publish(Settings(home=home))
+    assert release.overridden_by is None
+    assert [each["subject_id"] for each in read_manifest(release.folder).gate.overrides] == ["files-2"]
 
 
 def test_a_build_elsewhere_takes_nobodys_place(home: Path) -> None:

@@ -91,7 +91,16 @@ def test_a_run_tells_what_the_tests_of_its_build_warn_of(done: Run, capsys: Scre
     warned = replace(done, build=replace(done.build, warnings=("shares are not one:\n  deal D1: 0.9",)))
     text = shown(capsys, report.of_run(SETTINGS, warned, ["won_amount"]))
     assert "warning: shares are not one:\n  deal D1: 0.9\n" in text
-    assert "warning" not in shown(capsys, report.of_run(SETTINGS, done, ["won_amount"]))
+    assert "warning: " not in shown(capsys, report.of_run(SETTINGS, done, ["won_amount"]))
+
+
+def test_a_run_tells_what_its_gates_warn_of(done: Run, capsys: Screen) -> None:
+    text = shown(capsys, report.of_run(SETTINGS, done, ["won_amount"]))
+    assert (
+        "raw gate passed what it judged: of 2 expectations 1 warned\n  kpi_value  won_amount of company  [warning]"
+        in text
+    )
+    assert "reporting gate" not in text
 
 
 def test_a_run_that_landed_nothing_tells_of_no_raw_gate(done: Run) -> None:
@@ -127,8 +136,8 @@ def test_releases_are_listed_in_local_time_with_the_served_one_marked(home: Path
     rollback(home)
     text = shown(capsys, report.of_releases(SETTINGS, releases(home)))
     moments = ["2027-01-07 01:00 CET", "2027-01-07 03:00 CET", "2027-01-07 03:02 CET"]
-    assert row_of(text, "20270107T020000Z") == ["20270107T020000Z", *moments, "yes"]
-    assert row_of(text, "20270108T020000Z")[4:] == [""]
+    assert row_of(text, "20270107T020000Z") == ["20270107T020000Z", *moments, "passed", "yes"]
+    assert row_of(text, "20270108T020000Z")[4:] == ["passed", ""]
 
 
 def test_where_nothing_is_published_the_next_step_is_told(capsys: Screen) -> None:

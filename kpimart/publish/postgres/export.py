@@ -232,18 +232,22 @@ def _columns_of_former(connection: duckdb.DuckDBPyConnection) -> dict[str, list[
 def _send_difference(server: Connection, connection: duckdb.DuckDBPyConnection, table: Table) -> tuple[int, int]:
     """Delete the rows that are not in the release any more, and insert those that are new in it."""
     name, columns, key = table.name, table.names, ", ".join(map(quoted, table.key))
-    connection.execute(
-        f"""
-        create or replace temp table gone as
-        select {key} from (select {columns} from former.{name} except select {columns} from coming.{name})
-        """
-    )
-    connection.execute(
-        f"""
-        create or replace temp table come as
-        select {columns} from coming.{name} except select {columns} from former.{name}
-        """
-    )
+    for side in ("former", "coming"):
+        connection.execute(
+            f"""
+            create or replace temp table hashed_{side} as
+            select rowid as place, hash({key}) as key_hash, hash({columns}) as row_hash from {side}.{name}
+            """
+        )
+    # Two hashes of 64 bits: a change is missed if a row of the same key has the same hash by accident.
+    for found, side, other, wanted in (("gone", "former", "coming", key), ("come", "coming", "former", columns)):
+        connection.execute(
+            f"""
+            create or replace temp table {found} as
+            select {wanted} from {side}.{name}
+            where rowid in (select place from hashed_{side} anti join hashed_{other} using (key_hash, row_hash))
+            """
+        )
     going = _count(connection, "gone")
     gone = 0
     if going:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from kpimart.extract.files import open_files
-from kpimart.extract.landing import LandedBatch, judge, land, pending_batches
+from kpimart.extract.landing import LandedBatch, accept_held, held_together, judge, land, pending_batches
 from kpimart.extract.packages import FetchReport, fetch
 from kpimart.extract.records import ObjectRead
 from kpimart.settings import Settings
@@ -121,6 +121,11 @@ class Crm:
         """Judge what is pending."""
         with open_warehouse(self.home) as connection:
             judge(connection, pending_batches(connection), verdict, None, self.clock)
+
+    def accept(self) -> None:
+        """Accept what was held last."""
+        with open_warehouse(self.home) as connection:
+            accept_held(connection, held_together(connection, None), "accepted by hand", self.clock)
 
     def night(self, verdict: Any = "accepted") -> LandedBatch:
         """Fetch, land and judge, and let a day pass."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpimart.errors import StorageFailed
+from kpimart.errors import SettingsError, StorageFailed
 from kpimart.extract.landing import (
     judge,
     land,
@@ -104,6 +104,41 @@ def test_what_a_held_batch_stored_is_never_read_and_stored_again(crm: Any) -> No
     assert crm.night("held").objects[0].versions_stored == 2
     assert set(crm.latest()) == {"D1"}
     assert crm.night().objects[0].versions_stored == 2
+    assert crm.latest()["D1"]["stage"] == "Won"
+
+
+def test_a_held_batch_can_be_accepted_and_is_read_from_then_on(crm: Any) -> None:
+    crm.write(ANN)
+    crm.night()
+    crm.write(ANN_WON)
+    crm.night("held")
+    crm.accept()
+    assert crm.latest()["D1"]["stage"] == "Won"
+    assert crm.night().objects[0].versions_stored == 0
+
+
+def test_batches_that_were_held_together_are_accepted_together(crm: Any) -> None:
+    """The second stored only what the first did not have."""
+    crm.write(ANN)
+    crm.fetch()
+    crm.land()
+    crm.write(ANN, BOB)
+    crm.fetch()
+    crm.land()
+    crm.judge("held")
+    crm.accept()
+    assert set(crm.latest()) == {"D1", "D2"}
+
+
+def test_a_held_batch_behind_which_another_was_accepted_is_out_of_date(crm: Any) -> None:
+    crm.write(ANN)
+    crm.night("held")
+    crm.write(ANN_WON)
+    crm.night()
+    with pytest.raises(
+        SettingsError, match=r"batch files-\S+ is out of date: files-\S+ of the same source was accepted"
+    ):
+        crm.accept()
     assert crm.latest()["D1"]["stage"] == "Won"
 
 
@@ -300,6 +335,45 @@ def test_pending_views_show_what_is_to_be_judged_and_nothing_else(crm: Any) -> N
     assert crm.query("select quarantined_share, vanished_share from pending.batch_object") == [(0.5, 0.5)]
     crm.judge()
     assert crm.query(with_views) == []
+
+
+def pending(crm: Any, columns: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(crm.home / "warehouse.duckdb")) as connection:
+        prepare_pending_views(connection)
+    return crm.query(f"select {columns} from pending.batch_object")
+
+
+@pytest.mark.parametrize(("nights", "share"), [(6, None), (7, 1.5)], ids=["six nights", "seven nights"])
+def test_the_size_of_a_batch_is_held_against_what_is_usual_if_that_is_known(
+    crm: Any, nights: int, share: float | None
+) -> None:
+    crm.write(*(f"D{number},Ann,Talking,2026-01-05,,100" for number in range(20)))
+    for _ in range(nights):
+        crm.night()
+    crm.write(*(f"D{number},Ann,Talking,2026-01-05,,100" for number in range(30)))
+    crm.night("held")
+    crm.fetch()
+    crm.land()
+    assert pending(crm, "share_of_usual") == [(share,)]
+
+
+def test_what_was_usual_a_month_ago_is_usual_no_more(crm: Any) -> None:
+    crm.write(*(f"D{number},Ann,Talking,2026-01-05,,100" for number in range(20)))
+    for _ in range(7):
+        crm.night()
+    crm.clock.now += timedelta(days=28)
+    crm.fetch()
+    crm.land()
+    assert pending(crm, "share_of_usual") == [(None,)]
+
+
+def test_a_source_changed_last_when_its_last_record_did(crm: Any) -> None:
+    crm.map_deals(columns={"updated_at": "changed"})
+    future = f"{crm.clock.now + timedelta(days=400):%Y-%m-%d}"
+    crm.write(f"{ANN},2026-01-05", f"{BOB},2026-01-06", f"D9,Bob,Talking,2026-01-06,,1,{future}", header=VERSIONED)
+    crm.fetch()
+    crm.land()
+    assert pending(crm, "last_change_at") == [(datetime(2026, 1, 5, 23, tzinfo=UTC),)]
 
 
 def test_shares_of_nothing_are_zero(crm: Any) -> None:

@@ -19,6 +19,7 @@ from kpimart.errors import BuildFailed, GateRefused, ReleaseDamaged, ReleaseNotF
 from kpimart.publish import files, release
 from kpimart.publish.contract import PUBLISHED
 from kpimart.publish.release import Release
+from kpimart.publish.shelf import Shelf
 
 EARLIER = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -198,6 +199,37 @@ def test_a_warning_does_not_close_the_gate(company) -> None:
 def test_a_build_on_which_no_expectation_ran_is_refused(company) -> None:
     with pytest.raises(GateRefused, match="no expectation ran"):
         release.publish(company.build(outcome=None), company.home)
+
+
+# What a build is compared with
+
+
+def test_a_build_is_compared_with_the_release_before_it_in_time(company) -> None:
+    first, second = company.publish(), company.publish()
+    shelf = Shelf(company.home)
+    assert shelf.last_before(second.as_of, second.known_at) == first.database
+    assert shelf.last_before(second.as_of + timedelta(days=1), second.known_at) == second.database
+    assert shelf.last_before(first.as_of, first.known_at) is None
+
+
+def test_a_build_is_not_compared_with_what_knew_more_than_it(company) -> None:
+    first = company.publish()
+    before = first.known_at - timedelta(seconds=1)
+    assert Shelf(company.home).last_before(first.as_of + timedelta(days=1), before) is None
+
+
+def test_who_rolled_back_is_compared_with_what_they_went_back_to(company) -> None:
+    first, second = company.publish(), company.publish()
+    release.rollback(company.home)
+    assert Shelf(company.home).last_before(second.as_of + timedelta(days=1), second.known_at) == first.database
+
+
+def test_a_torn_release_is_passed_over(company) -> None:
+    first, second = company.publish(), company.publish()
+    release.rollback(company.home)
+    first.database.chmod(0o600)
+    first.database.write_bytes(b"torn")
+    assert Shelf(company.home).last_before(second.as_of + timedelta(days=1), second.known_at) == second.database
 
 
 # Going back and forth

@@ -263,7 +263,7 @@ def test_long_texts_and_many_rows_are_cut_in_the_samples(judge: Judge, suite: Su
 
     rows = json.loads(result.samples or "")
     assert len(rows) == 5
-    assert rows[0]["text"] == "x" * 200 + "…"
+    assert rows[0]["text"] == "x" * 400 + "…"
 
 
 def test_the_file_is_free_and_unchanged_as_soon_as_there_is_a_verdict(

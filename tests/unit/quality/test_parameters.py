@@ -11,7 +11,11 @@ from kpimart.settings import Settings, Thresholds
 def test_the_raw_boundary_asks_for_the_thresholds_of_the_settings() -> None:
     settings = Settings(thresholds=Thresholds(max_quarantined_share=0.5, max_vanished_share=0.25))
 
-    assert raw_parameters(settings) == {"max_quarantined_share": 0.5, "max_vanished_share": 0.25}
+    assert raw_parameters(settings, datetime(2026, 11, 24, 2, tzinfo=UTC)) == {
+        "max_quarantined_share": 0.5,
+        "max_vanished_share": 0.25,
+        "fresh_since": "2026-11-17T02:00:00+00:00",
+    }
 
 
 @pytest.mark.parametrize(

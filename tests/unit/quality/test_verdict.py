@@ -65,7 +65,9 @@ def test_a_refusal_tells_each_expectation_with_its_rows_and_what_to_do() -> None
         "  kpi_value  managers add up to the company  [warning]\n"
         "    observed  12\n"
         "    expected  at most 10\n"
-        "  what now  correct the data in the CRM, or what expectations/reporting expects of it, then run again\n"
+        "  what now  correct the data in the CRM, or what expectations/reporting expects of it, then run again. "
+        "If it is right:\n"
+        '            kpimart publish --override "WHY" --by NAME\n'
         "  what now  what errored says nothing about the data: mend what was observed "
         "(a suite in expectations/reporting, a model\n"
         "            that lacks what it asks for, the process that judges), then run again"
