@@ -1,8 +1,8 @@
 """Upkeep: what nobody can ask for any more is removed, and the warehouse's file is made as small as what it holds.
 
 Raw loses nothing that a build reads at whatever `known_at`: accepted versions are the evidence that the ledger is made
-of, each of them. What goes are the versions of batches that the raw gate held, which are read by no build, the records
-in landed packages, which raw has, and releases beyond those that the settings keep.
+of, each of them. What goes are the versions of batches that the raw gate held and that nobody can accept any more, the
+records in landed packages, which raw has, and releases beyond those that the settings keep.
 """
 
 import shutil
@@ -77,15 +77,25 @@ def _empty_packages(
 
 
 def _remove_held(connection: duckdb.DuckDBPyConnection, before: datetime) -> int:
-    """Remove versions of batches that were held before; what they brought was fetched again since."""
+    """Remove versions of batches that were held before, and can be accepted no more: a later one of the source was."""
     tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
+    out_of_date = """
+        select held_batch.batch_id
+        from ops.batch as held_batch
+        inner join ops.batch_verdict as held on held_batch.batch_id = held.batch_id
+        inner join ops.batch as later_batch on held_batch.source = later_batch.source
+        inner join ops.batch_verdict as later on later_batch.batch_id = later.batch_id
+        where
+            held.verdict = 'held' and held.judged_at < ?
+            and later.verdict = 'accepted' and later.judged_at > held.judged_at
+    """
     removed = 0
     connection.begin()
     for (table,) in tables:
         rows = connection.execute(
             f"""
             delete from raw.{quoted(table)}
-            where batch_id in (select batch_id from ops.batch_verdict where verdict = 'held' and judged_at < ?)
+            where batch_id in ({out_of_date})
             """,
             [before.astimezone(UTC)],
         ).fetchall()

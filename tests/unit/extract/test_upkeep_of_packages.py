@@ -67,6 +67,15 @@ def test_versions_that_were_held_go_and_accepted_ones_never(busy_crm: Any) -> No
     assert busy_crm.query(amounts) == [("1054",), ("2000",)]
 
 
+def test_versions_that_may_still_be_accepted_stay(crm: Any) -> None:
+    crm.write(GOOD)
+    crm.night("held")
+    crm.clock.now += timedelta(days=4000)
+    assert keep(crm, landed_days=0).held_versions == 0
+    crm.accept()
+    assert set(crm.latest()) == {"D1"}
+
+
 def test_a_file_that_is_mostly_free_is_written_anew(busy_crm: Any) -> None:
     busy_crm.query("create table raw.ballast as select md5(i::varchar) as text from range(100_000) as numbers (i)")
     busy_crm.query("create view ops.looked_at as select * from raw.files__deals")
