@@ -425,7 +425,7 @@ def _validate(settings: Settings, made: Build, judge: Judge, *, clock: Clock, te
         made.database,
         tables,
         reporting_parameters(settings, made.as_of),
-        Compared(settings.sources, made.as_of, earlier),
+        Compared(_sources_built(settings.home), made.as_of, earlier),
         documents,
     )
     with open_warehouse(settings.home) as connection:
@@ -438,6 +438,20 @@ def _validate(settings: Settings, made: Build, judge: Judge, *, clock: Clock, te
 def _documents_of(settings: Settings, made: Build) -> Path:
     """Where the Data Docs of a judgement lie until the build is published."""
     return settings.home / "scratch" / f"{made.build_id}.docs"
+
+
+def _sources_built(home: Path) -> tuple[str, ...]:
+    """The sources of the builds that are made now, as raw has the settings: a build is judged with whatever settings."""
+    with open_warehouse(home) as connection:
+        rows = connection.execute(
+            f"""
+            select unnest(cast(payload -> 'sources' as varchar[]))
+            from {raw_table("kpimart", "setting")}
+            where id = 'company'
+            qualify landed_at = max(landed_at) over ()
+            """
+        ).fetchall()
+    return tuple(source for (source,) in rows)
 
 
 def _record_override(

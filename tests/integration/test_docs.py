@@ -103,7 +103,7 @@ def test_a_command_prints_what_its_page_shows(block: Block, shown: Block, read_p
 
 def test_few_commands_are_not_run_and_each_says_why() -> None:
     left_out = [block for block in EVERY_BLOCK if block.language in ("bash", "sql", "python") and not block.is_executed]
-    assert len(left_out) <= 9
+    assert len(left_out) <= 10
     assert [str(block) for block in left_out if len(block.comment.removeprefix("not run: ")) < 10] == []
 
 
