@@ -441,7 +441,7 @@ def _documents_of(settings: Settings, made: Build) -> Path:
 
 
 def _sources_built(home: Path) -> tuple[str, ...]:
-    """The sources of the builds that are made now, as raw has the settings: a build is judged with whatever settings."""
+    """The sources of the builds that are made now, by the settings that raw has: validate may be told others."""
     with open_warehouse(home) as connection:
         rows = connection.execute(
             f"""
