@@ -8,7 +8,7 @@ night touches 1 % of the deals: most move to their next stage, some change their
 again, and once more in full, from the same raw, in another warehouse: every table must hold the same rows.
 
 Seconds are those that dbt tells of each model; its start, which costs the same every night, and the tests of data are
-told apart. Two models are built at a time, so the sum of the models is more than the wall time.
+told apart.
 """
 
 import argparse

@@ -141,26 +141,74 @@ tallied as (
 
 {{ in_every_cohort(by=['stage_key'], counts=counts) }},
 
----------- how long they stayed; a median is taken anew at each grain and level
+---------- how long they stayed: counts of days first, since many stay equally long, and medians of the counts
 
-stays_of_cohorts as (
+stay_lengths as (
+
+    select
+        month_start,
+        seat_id,
+        stage_key,
+        is_finished,
+        days,
+        count(*) as stays
+    from deal_stays
+    group by month_start, seat_id, stage_key, is_finished, days
+
+),
+
+stay_lengths_of_cohorts as (
 
     select
         cohorts.period_grain,
         cohorts.period_start,
         entities_of_seats.entity_id,
-        deal_stays.stage_key,
-        count(*) filter (where deal_stays.is_finished) as finished_stays,
-        sum(deal_stays.days) filter (where deal_stays.is_finished) as finished_days,
-        median(deal_stays.days) filter (where deal_stays.is_finished) as median_stay_days,
-        count(*) filter (where not deal_stays.is_finished) as open_stays,
-        median(deal_stays.days) filter (where not deal_stays.is_finished) as median_open_days
-    from deal_stays
+        stay_lengths.stage_key,
+        stay_lengths.is_finished,
+        stay_lengths.days,
+        cast(sum(stay_lengths.stays) as bigint) as stays
+    from stay_lengths
     inner join entities_of_seats
-        on deal_stays.seat_id = entities_of_seats.seat_id
+        on stay_lengths.seat_id = entities_of_seats.seat_id
     inner join cohorts
-        on deal_stays.month_start = cohorts.month_start
-    group by cohorts.period_grain, cohorts.period_start, entities_of_seats.entity_id, deal_stays.stage_key
+        on stay_lengths.month_start = cohorts.month_start
+    group by
+        cohorts.period_grain, cohorts.period_start, entities_of_seats.entity_id, stay_lengths.stage_key,
+        stay_lengths.is_finished, stay_lengths.days
+
+),
+
+ranked_lengths as (
+
+    select
+        *,
+        sum(stays) over (
+            partition by period_grain, period_start, entity_id, stage_key, is_finished order by days
+        ) as stays_up_to,
+        sum(stays) over (partition by period_grain, period_start, entity_id, stage_key, is_finished) as all_stays
+    from stay_lengths_of_cohorts
+
+),
+
+-- The median lies between the least length that half of the stays do not exceed, and the least that more than half do not.
+stays_of_cohorts as (
+
+    select
+        period_grain,
+        period_start,
+        entity_id,
+        stage_key,
+        cast(sum(stays) filter (where is_finished) as bigint) as finished_stays,
+        sum(days * stays) filter (where is_finished) as finished_days,
+        cast(sum(stays) filter (where not is_finished) as bigint) as open_stays
+        {%- for name, state in [('median_stay_days', 'is_finished'), ('median_open_days', 'not is_finished')] %},
+        (
+            min(days) filter (where {{ state }} and stays_up_to * 2 >= all_stays)
+            + min(days) filter (where {{ state }} and stays_up_to * 2 > all_stays)
+        ) / 2 as {{ name }}
+        {%- endfor %}
+    from ranked_lengths
+    group by period_grain, period_start, entity_id, stage_key
 
 )
 

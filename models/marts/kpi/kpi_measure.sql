@@ -17,9 +17,23 @@ periods as (
 
 ),
 
+-- Numbered, because millions of rows are grouped by their periods, and a number is quicker than a name and a date.
 period_days as (
 
-    select * from {{ ref('dim_period_day') }}
+    select
+        *,
+        cast(dense_rank() over (order by period_grain, period_start) as integer) as period_number
+    from {{ ref('dim_period_day') }}
+
+),
+
+numbered_periods as (
+
+    select distinct
+        period_number,
+        period_grain,
+        period_start
+    from period_days
 
 ),
 
@@ -330,12 +344,11 @@ distinct_prospects as (
 ),
 
 {% for relation in ['purchases', 'lapses'] %}
-distinct_{{ relation }} as (
+counted_{{ relation }} as (
 
     select
         {{ relation }}.cut_id,
-        period_days.period_grain,
-        period_days.period_start,
+        period_days.period_number,
         entities.entity_id
         {%- for measure in measures_where('relation', relation) %},
         count(distinct {{ relation }}.{{ measure.sql }})
@@ -351,7 +364,19 @@ distinct_{{ relation }} as (
             {{ relation }}.organisation_id = entities.organisation_id
             and {{ relation }}.manager_id = entities.manager_id
             and {{ relation }}.department_id = entities.department_id
-    group by {{ relation }}.cut_id, period_days.period_grain, period_days.period_start, entities.entity_id
+    group by {{ relation }}.cut_id, period_days.period_number, entities.entity_id
+
+),
+
+distinct_{{ relation }} as (
+
+    select
+        counted_{{ relation }}.*,
+        numbered_periods.period_grain,
+        numbered_periods.period_start
+    from counted_{{ relation }}
+    inner join numbered_periods
+        on counted_{{ relation }}.period_number = numbered_periods.period_number
 
 ),
 
@@ -396,8 +421,7 @@ wins as (
 
     select
         wins.cut_id,
-        period_days.period_grain,
-        period_days.period_start,
+        period_days.period_number,
         entities.entity_id,
         wins.deal_id,
         wins.cycle_days,
@@ -422,14 +446,13 @@ standing_cycles as (
 
     select
         cut_id,
-        period_grain,
-        period_start,
+        period_number,
         entity_id,
         deal_id,
         cycle_days,
         sum(win_count) as win_count
     from repeated_wins
-    group by cut_id, period_grain, period_start, entity_id, deal_id, cycle_days
+    group by cut_id, period_number, entity_id, deal_id, cycle_days
 
 ),
 
@@ -438,38 +461,47 @@ cycles as (
 
     select
         cut_id,
-        period_grain,
-        period_start,
+        period_number,
         entity_id,
         max(cycle_days) filter (where win_count > 0) as cycle_days
     from standing_cycles
-    group by cut_id, period_grain, period_start, entity_id, deal_id
+    group by cut_id, period_number, entity_id, deal_id
     having sum(win_count) > 0
 
     union all
 
     select
         cut_id,
-        period_grain,
-        period_start,
+        period_number,
         entity_id,
         cycle_days
     from only_wins
 
 ),
 
-distributed as (
+distributed_by_number as (
 
     select
         cut_id,
-        period_grain,
-        period_start,
+        period_number,
         entity_id
         {%- for measure in measures_where('relation', 'cycles') %},
         {{ measure.sql }} as {{ measure.name }}
         {%- endfor %}
     from cycles
-    group by cut_id, period_grain, period_start, entity_id
+    group by cut_id, period_number, entity_id
+
+),
+
+distributed as (
+
+    select
+        distributed_by_number.*,
+        numbered_periods.period_grain,
+        numbered_periods.period_start
+    from distributed_by_number
+    inner join numbered_periods
+        on distributed_by_number.period_number = numbered_periods.period_number
 
 ),
 
