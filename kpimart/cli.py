@@ -541,9 +541,16 @@ def rollback(
 
 @app.command()
 def backup(
-    place: Annotated[str, typer.Argument(help="A folder, or a URL such as s3://bucket/path, of this home's alone.")],
+    place: Annotated[
+        str | None,
+        typer.Argument(
+            help="A folder, or a URL such as s3://bucket/path, of this home's alone.",
+            show_default="setting backup.place",
+        ),
+    ] = None,
     keep: Annotated[
-        int | None, typer.Option("--keep", min=1, help="Keep so many backups there.", show_default="all")
+        int | None,
+        typer.Option("--keep", min=1, help="Keep so many backups there.", show_default="setting backup.keep, else all"),
     ] = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -551,8 +558,12 @@ def backup(
     """Back up raw, the releases, settings and seeds, sending what is new."""
     from kpimart.backup import backup as save
 
+    settings = load_settings(config)
+    place = place or settings.backup.place
+    if place is None:
+        raise SettingsError("backup: expected a PLACE, or the setting backup.place, found neither")
     with _progress() as tell:
-        done = save(load_settings(config), place, keep=keep, clock=utc_now, tell=tell)
+        done = save(settings, place, keep=keep or settings.backup.keep, clock=utc_now, tell=tell)
     if as_json:
         _print_json(dataclasses.asdict(done))
     else:

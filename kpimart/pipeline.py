@@ -4,22 +4,21 @@ Each step can be run alone, in a process of its own, and again: it takes up what
 process writes at a time; `run` holds that place from its first step to its last.
 """
 
-import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
+from kpimart import building
 from kpimart.build import Build
 from kpimart.clock import Clock, utc_now
-from kpimart.errors import BuildFailed, GateRefused, SettingsError
-from kpimart.paths import DBT_PROJECT, SEEDS
+from kpimart.errors import GateRefused, SettingsError
 from kpimart.publish.contract import BUILT
 from kpimart.quality.gate import Judge
 from kpimart.quality.override import OBJECT as OVERRIDE
@@ -27,23 +26,13 @@ from kpimart.quality.override import Override, payload_of
 from kpimart.quality.parameters import raw_parameters, reporting_parameters
 from kpimart.quality.protocol import Compared
 from kpimart.quality.verdict import Boundary, Verdict, explain, read_verdict, record
-from kpimart.seeds import seed_texts
 from kpimart.settings import Settings
-from kpimart.transform import Transformation, parse_dbt, recipe_of, run_dbt
-from kpimart.warehouse import (
-    RAW_COLUMNS,
-    WAREHOUSE_FILE,
-    literal,
-    open_database,
-    open_warehouse,
-    raw_table,
-    storage_errors,
-    transaction,
-    writer_lock,
-)
+from kpimart.transform import NodeRun, parse_dbt, run_dbt
+from kpimart.warehouse import open_warehouse, raw_table, transaction, writer_lock
 
 if TYPE_CHECKING:
     from kpimart.extract.landing import LandedBatch
+    from kpimart.extract.packages import FetchReport
     from kpimart.publish.postgres.export import Exported
     from kpimart.publish.shelf import Release
     from kpimart.publish.verify import Verification
@@ -96,14 +85,14 @@ def run(
     Where PostgreSQL is configured, it is let serve the release last: when that fails, the release is served from disk.
     """
     steps: dict[str, float] = {}
-    _require_sound_seeds(settings, known_at)
+    require_sound_seeds(settings, known_at)
     with writer_lock(settings.home), Judge() as judge:
         with _timed(steps, "extract"):
             landed = _fetch_and_land(settings, source=source, files=files, clock=clock, tell=tell)
         # Meanwhile the judge's process gets ready; the raw gate would have to wait for it.
         with _timed(steps, "parse"):
             tell("reading the models")
-            manifest = None if known_at else parse_dbt(_live(settings))
+            manifest = None if known_at else _parse_live(settings)
         with _timed(steps, "raw gate"):
             extraction = _judge_landed(settings, landed, judge, as_of=as_of, clock=clock, tell=tell)
         with _timed(steps, "build"):
@@ -144,6 +133,52 @@ def extract(
         return _judge_landed(settings, landed, judge, as_of=None, clock=clock, tell=tell)
 
 
+def held_batches(settings: Settings) -> list[str]:
+    """The batches that the raw gate held, which a fetch must know of, to read again what they brought."""
+    from kpimart.extract.landing import held_batches as held_in
+
+    with writer_lock(settings.home), open_warehouse(settings.home) as connection:
+        return sorted(held_in(connection))
+
+
+def fetch(
+    settings: Settings,
+    source: str,
+    *,
+    objects: Sequence[str] | None = None,
+    files: Path | None = None,
+    held: Collection[str],
+    clock: Clock = utc_now,
+    tell: Tell = silently,
+) -> "FetchReport":
+    """The first half of extracting, without the warehouse: leave complete load packages of a source.
+
+    objects: only these. held: as `held_batches` gives them. Raises what `extract.packages.fetch` raises.
+    """
+    from kpimart.extract.packages import fetch as fetch_packages
+    from kpimart.extract.progress import FetchProgress
+
+    progress = FetchProgress(source, tell)
+    return fetch_packages(settings, source, objects=objects, folder=files, clock=clock, held=held, progress=progress)
+
+
+def land(settings: Settings, *, clock: Clock = utc_now, tell: Tell = silently) -> "list[LandedBatch]":
+    """The second half: take every complete package that is not a batch yet."""
+    with writer_lock(settings.home):
+        return _land(settings, clock=clock, tell=tell)
+
+
+def judge_raw(
+    settings: Settings, *, as_of: datetime | None = None, clock: Clock = utc_now, tell: Tell = silently
+) -> Extraction:
+    """Let the raw gate judge every batch without a verdict; raises GateRefused when they are held.
+
+    as_of: the moment that will be built for, if it is known already.
+    """
+    with writer_lock(settings.home), Judge() as judge:
+        return _judge_landed(settings, [], judge, as_of=as_of, clock=clock, tell=tell)
+
+
 def build(
     settings: Settings,
     *,
@@ -162,9 +197,45 @@ def build(
     Raises BuildFailed, and SettingsError for moments that nothing is known of, for a KPI catalogue with errors, and for
     holidays that no seed has.
     """
-    _require_sound_seeds(settings, known_at)
+    require_sound_seeds(settings, known_at)
     with writer_lock(settings.home):
         return _build(settings, as_of=as_of, known_at=known_at, full_refresh=full_refresh, clock=clock, tell=tell)
+
+
+def begin_build(
+    settings: Settings,
+    *,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+    is_apart: bool = False,
+    clock: Clock = utc_now,
+) -> Build:
+    """Begin a build whose layers are then made one by one by `build_layer`; for the rest as `build`.
+
+    is_apart: make it in a file of its own, beside the tables of the last build, whatever moment it speaks of.
+    """
+    require_sound_seeds(settings, known_at)
+    with writer_lock(settings.home):
+        return building.begin(settings, as_of=as_of, known_at=known_at, is_apart=is_apart, clock=clock)
+
+
+def build_layer(
+    settings: Settings,
+    build_id: str,
+    layer: str,
+    *,
+    full_refresh: bool = False,
+    clock: Clock = utc_now,
+    tell: Tell = silently,
+    note: Callable[[NodeRun], None],
+) -> Build:
+    """Make one of `layers.LAYERS` of a build that was begun; after the last one it can be judged.
+
+    note: called with each model, seed and test when it is done. Raises what `building.make` raises.
+    """
+    with writer_lock(settings.home):
+        made = building.begun(settings, build_id)
+        return building.make(settings, made, layer=layer, full_refresh=full_refresh, clock=clock, tell=tell, note=note)
 
 
 def validate(
@@ -172,8 +243,8 @@ def validate(
 ) -> Verdict:
     """Let the reporting gate judge a build (default: the last one); raises GateRefused with what it found."""
     with writer_lock(settings.home), Judge() as judge:
-        made = _finished_build(settings, build_id)
-        _require_there(settings, made)
+        made = building.finished(settings, build_id)
+        building.require_there(settings, made)
         return _validate(settings, made, judge, clock=clock, tell=tell)
 
 
@@ -183,26 +254,29 @@ def publish(
     *,
     override: Override | None = None,
     make_current: bool = False,
+    to_targets: bool = True,
     clock: Clock = utc_now,
     tell: Tell = silently,
 ) -> "Release":
     """Make a release of a build (default: the last one) that passed its gate, and let PostgreSQL serve it too.
 
     Raises GateRefused if it did not pass, and what `export_postgres` raises, when the release is served from disk.
-    override: publish it although its gate refused it; raises SettingsError if it did not refuse it.
+    override: publish it although its gate refused it; raises SettingsError if it did not refuse it. to_targets: False
+    leaves PostgreSQL to a later `export_postgres`.
     """
     from kpimart.publish.shelf import Shelf
 
     with writer_lock(settings.home):
-        made = _finished_build(settings, build_id)
+        made = building.finished(settings, build_id)
         # What is published already is not taken from the database again.
         if not Shelf(settings.home).folder(made.build_id).exists():
-            _require_there(settings, made)
+            building.require_there(settings, made)
             if override:
                 with open_warehouse(settings.home) as connection, transaction(connection):
                     _record_override(connection, "reporting", [made.build_id], override, clock)
         release = _publish(settings, made, clock=clock, tell=tell, make_current=make_current)
-        _serve_targets(settings, release, clock=clock, tell=tell)
+        if to_targets:
+            _serve_targets(settings, release, clock=clock, tell=tell)
         return release
 
 
@@ -264,20 +338,40 @@ def verify(
         scratch = settings.home / "scratch" / f"verify-{release.release_id}.duckdb"
         made = Build(f"verify-{release.release_id}", release.as_of, release.known_at, scratch)
         with open_warehouse(settings.home) as connection:
-            _require_known(connection, made.known_at)
-            _ensure_raw_tables(connection, settings)
+            building.require_known(connection, made.known_at)
+            building.ensure_raw_tables(connection, settings)
         try:
             tell("counting raw")
             batches = recount_batches(settings.home, found.manifest)
-            transformation = _prepare_scratch(settings, made)
-            run_dbt(transformation, lambda node, _: tell(f"building {node}"))
+            building.prepare_scratch(settings, made)
+            run_dbt(building.transformation_of(settings, made), lambda run: tell(f"building {run.name}"))
             return replace(found, rebuilt=compare(release.database, made.database, tell), changed_batches=batches)
         finally:
-            _remove_scratch(made)
+            building.remove_scratch(made)
 
 
-def _require_sound_seeds(settings: Settings, known_at: datetime | None) -> None:
-    """Before anything is started; a past moment has the catalogue and the holidays that it had."""
+def last_judgement(settings: Settings, boundary: Boundary) -> dict[str, int]:
+    """How many expectations passed, failed and errored when a gate last judged."""
+    with writer_lock(settings.home), open_warehouse(settings.home) as connection:
+        rows = connection.execute(
+            """
+            select outcome, count(*)
+            from ops.quality_result
+            where boundary = $1 and subject_id = (
+                select max_by(subject_id, judged_at) from ops.quality_result where boundary = $1
+            )
+            group by outcome
+            """,
+            [boundary],
+        ).fetchall()
+    return {"passed": 0, "failed": 0, "errored": 0, **dict(rows)}
+
+
+def require_sound_seeds(settings: Settings, known_at: datetime | None) -> None:
+    """Refuse seeds with errors before anything is started; a past moment has those that it had.
+
+    Raises SettingsError for a KPI catalogue with errors, and for holidays that no seed has.
+    """
     from kpimart.catalogue import require_sound
     from kpimart.holidays import holiday_years
 
@@ -289,18 +383,22 @@ def _require_sound_seeds(settings: Settings, known_at: datetime | None) -> None:
 def _fetch_and_land(
     settings: Settings, *, source: str | None, files: Path | None, clock: Clock, tell: Tell
 ) -> "list[LandedBatch]":
-    from kpimart.extract.landing import held_batches, land
-    from kpimart.extract.packages import fetch
-    from kpimart.extract.progress import FetchProgress
+    from kpimart.extract.landing import held_batches as held_in
 
     with open_warehouse(settings.home) as connection:
-        held = held_batches(connection)
+        held = held_in(connection)
     for name in [source] if source else settings.sources:
         tell(f"fetching {name}")
-        fetch(settings, name, folder=files, clock=clock, held=held, progress=FetchProgress(name, tell))
+        fetch(settings, name, files=files, held=held, clock=clock, tell=tell)
+    return _land(settings, clock=clock, tell=tell)
+
+
+def _land(settings: Settings, *, clock: Clock, tell: Tell) -> "list[LandedBatch]":
+    from kpimart.extract.landing import land as land_packages
+
     with open_warehouse(settings.home) as connection:
         tell("landing")
-        return land(connection, settings, clock=clock)
+        return land_packages(connection, settings, clock=clock)
 
 
 def _judge_landed(
@@ -319,7 +417,7 @@ def _judge_landed(
             return Extraction(tuple(landed), None)
         prepare_pending_views(connection)
     tell("raw gate")
-    until = min(clock(), as_of or _configured_moment(settings) or clock())
+    until = min(clock(), as_of or building.configured_moment(settings) or clock())
     verdict = judge.judge_raw(settings.home, raw_parameters(settings, until))
     reason = None if verdict.is_open else explain(verdict, ", ".join(pending))
     with open_warehouse(settings.home) as connection:
@@ -332,6 +430,11 @@ def _judge_landed(
     return Extraction(tuple(landed), verdict, quarantined)
 
 
+def _parse_live(settings: Settings) -> "Manifest":
+    building.write_live_project(settings)
+    return parse_dbt(building.live_transformation(settings))
+
+
 def _build(
     settings: Settings,
     *,
@@ -342,75 +445,15 @@ def _build(
     tell: Tell,
     manifest: "Manifest | None" = None,
 ) -> Build:
-    from kpimart.extract.landing import record_decisions
-
-    recipe = recipe_of(DBT_PROJECT, settings.decisions())
-    with open_warehouse(settings.home) as connection:
-        started_at = _next_start(connection, clock)
-        if known_at is None:
-            record_decisions(connection, settings, SEEDS, clock)
-        # A clock that jumped back must not hide what was accepted before it did.
-        last_verdict = _scalar(connection, "select max(judged_at) from ops.batch_verdict")
-        known_by = known_at or max(filter(None, (clock(), last_verdict)))
-        _require_known(connection, known_by)
-        _ensure_raw_tables(connection, settings)
-        moment = as_of or _configured_moment(settings) or known_by
-        build_id, place = _place_of(connection, started_at, moment, is_past=known_at is not None)
-        made = Build(build_id, moment.astimezone(UTC), known_by, settings.home / place)
-        is_other = _is_made_otherwise(connection, recipe)
-        connection.execute(
-            "insert into ops.build values (?, ?, ?, ?, null, ?)",
-            [made.build_id, made.as_of, made.known_at, started_at, place],
-        )
-        connection.execute("insert into ops.recipe values (?, ?)", [made.build_id, recipe])
-    if _is_live(made):
-        transformation = _live(settings)
-        if is_other:
-            tell("models or settings are others than the last build's: deriving every deal anew")
-    else:
-        tell("preparing a scratch database")
-        transformation, manifest = _prepare_scratch(settings, made), None
-    warnings = run_dbt(
-        transformation,
-        lambda node, _: tell(f"building {node}"),
-        manifest,
-        full_refresh=_is_live(made) and (full_refresh or is_other),
-    )
-    with open_warehouse(settings.home) as connection:
-        connection.execute("update ops.build set finished_at = ? where build_id = ?", [clock(), made.build_id])
-    return replace(made, warnings=warnings)
-
-
-def _configured_moment(settings: Settings) -> datetime | None:
-    return settings.moment(settings.as_of) if settings.as_of else None
-
-
-def _next_start(connection: duckdb.DuckDBPyConnection, clock: Clock) -> datetime:
-    """Now, and after the start of every build so far, whatever the clock says: the last one is the one being made."""
-    now, last = clock(), _scalar(connection, "select max(started_at) from ops.build")
-    return max(now, last + timedelta(microseconds=1)) if last else now
-
-
-def _is_made_otherwise(connection: duckdb.DuckDBPyConnection, recipe: str) -> bool:
-    """Whether some table of the warehouse may be of another recipe: the last finished build's, or one begun since."""
-    return bool(
-        _scalar(
-            connection,
-            f"""
-            with live as (
-                select build.*, recipe.recipe
-                from ops.build as build
-                left join ops.recipe as recipe using (build_id)
-                where build.database_path = '{WAREHOUSE_FILE}'
-            )
-
-            select count(*)
-            from live
-            where
-                started_at >= coalesce((select max(started_at) from live where finished_at is not null), '-infinity')
-                and recipe is distinct from '{recipe}'
-            """,
-        )
+    made = building.begin(settings, as_of=as_of, known_at=known_at, clock=clock)
+    return building.make(
+        settings,
+        made,
+        full_refresh=full_refresh,
+        manifest=manifest if building.is_live(made) else None,
+        clock=clock,
+        tell=tell,
+        note=lambda run: tell(f"building {run.name}"),
     )
 
 
@@ -494,15 +537,10 @@ def _publish(settings: Settings, made: Build, *, clock: Clock, tell: Tell, make_
     for folder in documents.parent.glob("*.docs"):
         if folder.name <= documents.name:
             shutil.rmtree(folder, ignore_errors=True)
-    if not _is_live(made):
-        _remove_scratch(made)
+    if not building.is_live(made):
+        building.remove_scratch(made)
     remove_outlived(settings.home, settings.retention, settings.zone, tell)
     return release
-
-
-def _remove_scratch(made: Build) -> None:
-    made.database.unlink(missing_ok=True)
-    shutil.rmtree(made.database.with_suffix(".project"), ignore_errors=True)
 
 
 def _serve_targets(settings: Settings, release: "Release", *, clock: Clock, tell: Tell) -> None:
@@ -526,175 +564,6 @@ def _quarantined(connection: duckdb.DuckDBPyConnection, batch_ids: list[str]) ->
         [batch_ids],
     ).fetchall()
     return tuple(f"{name}, {place}: {reason}" for name, place, reason in rows)
-
-
-def _require_known(connection: duckdb.DuckDBPyConnection, known_at: datetime) -> None:
-    """Refuse a moment at which no data, or no seeds, had been accepted, instead of building empty figures."""
-    data, seeds = connection.execute(
-        """
-        select
-            min(verdict.judged_at) filter (where batch.source <> 'kpimart'),
-            min(verdict.judged_at) filter (
-                where batch_id in (select batch_id from ops.batch_object where source = 'kpimart' and object = 'seed')
-            )
-        from ops.batch_verdict as verdict
-        inner join ops.batch as batch using (batch_id)
-        where verdict.verdict = 'accepted'
-        """
-    ).fetchall()[0]
-    if data is None:
-        raise SettingsError("nothing has been extracted yet; run kpimart extract first")
-    if seeds is None:
-        raise SettingsError("seeds are recorded by the first build without --known-at; run that one first")
-    first = max(data, seeds)
-    if known_at < first:
-        raise SettingsError(
-            f"nothing was known at {known_at:%Y-%m-%d %H:%M:%S %Z}: the first data and seeds were there at "
-            f"{first:%Y-%m-%d %H:%M:%S %Z}; give a later --known-at"
-        )
-
-
-def _ensure_raw_tables(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Staging reads every object of a source, also those that this company's does not have."""
-    from kpimart.extract.packages import object_names
-
-    for source in settings.sources:
-        for name in object_names(source):
-            connection.execute(f"create table if not exists {raw_table(source, name)} ({RAW_COLUMNS})")
-
-
-def _place_of(
-    connection: duckdb.DuckDBPyConnection, started_at: datetime, as_of: datetime, *, is_past: bool
-) -> tuple[str, str]:
-    """Name and file of a build, relative to home: the warehouse only moves forward, an earlier moment gets its own."""
-    last = _scalar(
-        connection,
-        f"select max(as_of) from ops.build where finished_at is not null and database_path = '{WAREHOUSE_FILE}'",
-    )
-    stamp = f"{started_at:%Y%m%dT%H%M%SZ}"
-    same = _scalar(connection, f"select count(*) from ops.build where starts_with(build_id, '{stamp}')")
-    build_id = f"{stamp}-{same + 1}" if same else stamp
-    return build_id, (f"scratch/{build_id}.duckdb" if is_past or (last and as_of < last) else WAREHOUSE_FILE)
-
-
-def _live(settings: Settings) -> Transformation:
-    folder = settings.home / "dbt"
-    project = folder / "project"
-    _write_project(project, settings, seed_texts(settings.seeds))
-    return Transformation(settings.home / WAREHOUSE_FILE, folder, settings.sources, project=project)
-
-
-def _is_live(made: Build) -> bool:
-    return made.database.name == WAREHOUSE_FILE
-
-
-def _prepare_scratch(settings: Settings, made: Build) -> Transformation:
-    """An empty file for a build of an earlier moment, in which raw is what was accepted by `known_at`."""
-    live = settings.home / WAREHOUSE_FILE
-    with storage_errors(f"preparing {made.database}"):
-        made.database.parent.mkdir(parents=True, exist_ok=True)
-        made.database.unlink(missing_ok=True)
-    with open_database(made.database, read_only=False) as connection:
-        connection.execute(f"attach {literal(live)} as live (read_only)")
-        connection.execute("create schema raw; create schema ops")
-        connection.execute(
-            f"""
-            create table ops.batch_verdict as
-            select * from live.ops.batch_verdict
-            where verdict = 'accepted' and judged_at <= timestamptz '{made.known_at.isoformat()}'
-            """
-        )
-        connection.execute("create table ops.build as select * from live.ops.build limit 0")
-        connection.execute(
-            "insert into ops.build values (?, ?, ?, ?, null, ?)",
-            [made.build_id, made.as_of, made.known_at, made.known_at, made.database.name],
-        )
-        tables = connection.execute(
-            "select table_name from duckdb_tables() where database_name = 'live' and schema_name = 'raw'"
-        ).fetchall()
-        for (name,) in tables:
-            connection.execute(
-                f"""
-                create view raw.{name} as
-                select * from live.raw.{name}
-                where batch_id in (select batch_id from ops.batch_verdict)
-                """
-            )
-        seeds = connection.execute(
-            """
-            select id, payload
-            from raw.kpimart__seed
-            qualify row_number() over (partition by id order by landed_at desc) = 1 and not is_deleted
-            """
-        ).fetchall()
-    project = made.database.with_suffix(".project")
-    _write_project(project, settings, {name: json.loads(payload)["content"] for name, payload in seeds})
-    return Transformation(made.database, settings.home / "dbt", settings.sources, raw_database=live, project=project)
-
-
-def _write_project(project: Path, settings: Settings, seeds: Mapping[str, str]) -> None:
-    """The dbt project, without the CRMs that are not read, over these seeds.
-
-    A seed that was not there yet has its columns, and no rows. What is not there is not parsed: the staging of all CRMs
-    takes dbt longer to read than everything else.
-    """
-    with storage_errors(f"writing {project}"):
-        shutil.rmtree(project, ignore_errors=True)
-        (project / "seeds").mkdir(parents=True)
-        for name in ("dbt_project.yml", "macros", "tests"):
-            (project / name).symlink_to((DBT_PROJECT / name).resolve())
-        models = (DBT_PROJECT / "models").resolve()
-        read = {"kpimart", *settings.sources}
-        for path in models.rglob("*"):
-            layer, *folders = path.relative_to(models).parts
-            if path.is_file() and (layer != "staging" or folders[0] in read):
-                # Files one by one: dbt follows no link to a folder within the folder of models.
-                place = project / "models" / path.relative_to(models)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.symlink_to(path)
-        for path in SEEDS.glob("*.yml"):
-            (project / "seeds" / path.name).symlink_to(path.resolve())
-        columns = {path.name: path.read_text(encoding="utf-8").partition("\n")[0] for path in SEEDS.glob("*.csv")}
-        for name, content in {**columns, **seeds}.items():
-            (project / "seeds" / name).write_text(content, encoding="utf-8")
-
-
-def _finished_build(settings: Settings, build_id: str | None) -> Build:
-    which = "build_id = ?" if build_id else "build_id = (select max_by(build_id, started_at) from ops.build)"
-    with open_warehouse(settings.home) as connection:
-        row = connection.execute(
-            f"select build_id, as_of, known_at, database_path, finished_at from ops.build where {which}",
-            [build_id] if build_id else [],
-        ).fetchone()
-    if row is None:
-        raise SettingsError(f"there is no build {build_id}" if build_id else "nothing was built yet; run kpimart build")
-    if row[4] is None:
-        raise BuildFailed(f"build {row[0]} did not finish; run kpimart build again")
-    return Build(row[0], row[1], row[2], settings.home / row[3])
-
-
-def _require_there(settings: Settings, made: Build) -> None:
-    """Refuse a build in whose place there is another one by now, which would be judged or published under its name."""
-    with open_warehouse(settings.home) as connection:
-        later = connection.execute(
-            """
-            select later.build_id
-            from ops.build as build
-            inner join ops.build as later
-                on build.database_path = later.database_path and build.started_at < later.started_at
-            where build.build_id = ?
-            order by later.started_at desc
-            """,
-            [made.build_id],
-        ).fetchone()
-    if later or not made.database.exists():
-        why = f"build {later[0]} was made in its place" if later else f"{made.database} was removed"
-        raise BuildFailed(f"build {made.build_id} is not there any more: {why}; run kpimart build again")
-
-
-def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
-    row = connection.execute(query).fetchone()
-    return row[0] if row else None
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from kpimart.errors import SettingsError
+from kpimart.sources import SourceName
 
 DEFAULT_CONFIG = Path("kpimart.toml")
 
@@ -59,7 +60,6 @@ Encoding = Annotated[str, AfterValidator(_known_encoding)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-SourceName = Literal["files", "sql", "hubspot", "salesforce", "pipedrive", "bitrix24", "amocrm", "odoo", "tryton"]
 M = TypeVar("M", bound="ObjectMapping")
 
 
@@ -310,6 +310,13 @@ class Retention(_Strict):
     landed_days: Annotated[int, Field(ge=0)] = 30
 
 
+class BackupSettings(_Strict):
+    """Where backups go: a folder on another disk, or a URL such as s3://bucket/path; and how many are kept there."""
+
+    place: str | None = None
+    keep: Annotated[int | None, Field(gt=0)] = None
+
+
 class WorkingHours(_Strict):
     """When a working day begins and ends, in business time; an `end` of 00:00 is the midnight after it."""
 
@@ -371,6 +378,7 @@ class Settings(BaseSettings):
     thresholds: Thresholds = Thresholds()
     definitions: Definitions = Definitions()
     retention: Retention = Retention()
+    backup: BackupSettings = BackupSettings()
     files: FilesSettings = FilesSettings()
     sql: SqlSettings = SqlSettings()
     http: HttpSettings = HttpSettings()

@@ -11,12 +11,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
 from kpimart.errors import BuildFailed, StorageFailed
+from kpimart.layers import PATHS_OF_LAYERS
 from kpimart.paths import DBT_PROJECT
 from kpimart.warehouse import open_database
 
@@ -26,8 +28,24 @@ if TYPE_CHECKING:
 
 SHOWN_ROWS = 5
 
-Tell = Callable[[str, float], None]
-"""Called with the name of each model, seed or test when it is done, and the seconds that it took."""
+
+@dataclass(frozen=True)
+class NodeRun:
+    """How a model, seed or test of a build ended. `status` and `kind` are dbt's words; `seconds` of its execution.
+
+    `message`: what dbt said of it, if it did not succeed.
+    """
+
+    name: str
+    kind: str
+    status: str
+    started_at: datetime
+    seconds: float
+    message: str | None = None
+
+
+Tell = Callable[[NodeRun], None]
+"""Called with each model, seed or test when it is done."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +85,14 @@ def recipe_of(project: Path, decisions: dict[str, Any]) -> str:
 
 
 def run_dbt(
-    transformation: Transformation, tell: Tell, manifest: "Manifest | None" = None, *, full_refresh: bool = False
+    transformation: Transformation,
+    tell: Tell,
+    manifest: "Manifest | None" = None,
+    *,
+    layer: str | None = None,
+    full_refresh: bool = False,
 ) -> tuple[str, ...]:
-    """Build all seeds, models and tests; returns what tests warn of, each in a few lines.
+    """Build all seeds, models and tests, or those of a layer; returns what tests warn of, each in a few lines.
 
     manifest: what `parse_dbt` read of this project for this target, to save reading it again. full_refresh: build also
     those tables anew that are kept from one build to the next.
@@ -78,7 +101,9 @@ def run_dbt(
     """
     refresh = ["--full-refresh"] if full_refresh else []
     result = _invoke(
-        _runner(tell, manifest), transformation, ["build", "--exclude-resource-type", "unit_test", *refresh]
+        _runner(tell, manifest),
+        transformation,
+        ["build", "--exclude-resource-type", "unit_test", *refresh, *(selection_of(layer) if layer else [])],
     )
     if result.exception is not None:
         _refuse_full_disk(transformation, str(result.exception))
@@ -92,13 +117,19 @@ def run_dbt(
     return tuple(_explain(outcome, transformation.database) for outcome in outcomes if outcome.status == "warn")
 
 
+def selection_of(layer: str) -> list[str]:
+    """dbt's options that select a layer, with the tests that what is built by then can answer."""
+    paths = " ".join(f"path:{path}" for path in PATHS_OF_LAYERS[layer])
+    return ["--select", paths, "--indirect-selection", "buildable"]
+
+
 def _refuse_full_disk(transformation: Transformation, message: str, node: str = "all models") -> None:
     """A full disk is told as one, by the first that met it; what failed after it says nothing of the models."""
     if os.strerror(errno.ENOSPC) in message:
         raise StorageFailed(f"building {node} in {transformation.database}: {message}; make room, then rerun")
 
 
-def _silently(_: str, __: float) -> None:
+def _silently(_: NodeRun) -> None:
     pass
 
 
@@ -108,10 +139,21 @@ def _runner(tell: Tell = _silently, manifest: "Manifest | None" = None) -> "dbtR
 
     def on_event(event: Any) -> None:
         if event.info.name == "NodeFinished":
-            run_result = event.data.run_result
-            tell(event.data.node_info.node_name, run_result.execution_time)
+            tell(_run_of(event.data.node_info, event.data.run_result))
 
     return dbtRunner(manifest=manifest, callbacks=[on_event])
+
+
+def _run_of(node: Any, result: Any) -> NodeRun:
+    is_well = result.status in ("success", "pass")
+    return NodeRun(
+        name=node.node_name,
+        kind=node.resource_type,
+        status=result.status,
+        started_at=datetime.fromisoformat(node.node_started_at).replace(tzinfo=UTC),
+        seconds=result.execution_time,
+        message=None if is_well else result.message,
+    )
 
 
 def _invoke(runner: "dbtRunner", transformation: Transformation, arguments: list[str]) -> "dbtRunnerResult":

@@ -132,6 +132,17 @@ create table if not exists ops.recipe (
     recipe varchar not null
 );
 
+-- One row per model, seed and test of a build, and time that it was run: how it ended, and how long it took.
+create table if not exists ops.model_run (
+    build_id varchar not null,
+    node varchar not null,
+    kind varchar not null,
+    status varchar not null,
+    started_at timestamptz not null,
+    seconds double not null,
+    message varchar
+);
+
 -- One row per expectation of a gate; subject_id is the batch or the build that was judged.
 create table if not exists ops.quality_result (
     subject_id varchar not null,

@@ -149,6 +149,10 @@ class Shelf:
         )
         return self.folder(served_or_latest.release_id) / REPORTING_FILE
 
+    def last_of(self, as_of: datetime) -> Manifest | None:
+        """What was last published of a moment, whether its files are still there or not."""
+        return next((manifest for manifest in self.newest_first if manifest.as_of == as_of), None)
+
     def _is_whole(self, manifest: Manifest) -> bool:
         file, record = self.folder(manifest.release_id) / REPORTING_FILE, manifest.files.get(REPORTING_FILE)
         return record is not None and file.exists() and file.stat().st_size == record.bytes

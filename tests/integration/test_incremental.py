@@ -18,7 +18,7 @@ from model_calendar import Calendar
 from random_companies import NO_DEAL, Told, companies, side_by_side
 from random_runs import Warehouse, configuration
 
-from kpimart import pipeline, transform
+from kpimart import building, pipeline, transform
 from kpimart.clock import utc_now
 from kpimart.errors import BuildFailed
 from kpimart.paths import SEEDS
@@ -52,7 +52,12 @@ def run_models(select: tuple[str, ...] = (), then: Exception | None = None) -> C
     """What builds models and seeds, without the tests of data; `select` some of them, and die then."""
 
     def run(
-        transformation: Transformation, tell: Any, manifest: Any = None, *, full_refresh: bool = False
+        transformation: Transformation,
+        tell: Any,
+        manifest: Any = None,
+        *,
+        layer: None = None,
+        full_refresh: bool = False,
     ) -> tuple[str, ...]:
         arguments = ["build", "--exclude-resource-type", "unit_test", "test"]
         arguments += ["--select", *select] if select else []
@@ -83,7 +88,7 @@ class Home(Warehouse):
         """Build without tests of data; returns what was told meanwhile."""
         told: list[str] = []
         self._as_of = as_of
-        with mock.patch.object(pipeline, "run_dbt", run_models(**dying)):
+        with mock.patch.object(building, "run_dbt", run_models(**dying)):
             pipeline.build(self.settings, as_of=as_of, clock=clock, tell=told.append)
         return told
 
@@ -103,7 +108,7 @@ class Home(Warehouse):
         copied = anew / WAREHOUSE_FILE
         copied.write_bytes(self.database.read_bytes())
         settings = self.settings.model_copy(update={"home": anew, "landing": None})
-        with mock.patch.object(pipeline, "run_dbt", run_models()):
+        with mock.patch.object(building, "run_dbt", run_models()):
             pipeline.build(settings, as_of=self._as_of, full_refresh=True)
         return differing(self.database, copied)
 

@@ -9,10 +9,10 @@ import pytest
 
 from kpimart import pipeline
 from kpimart.build import Build
+from kpimart.building import live_transformation, place_of, prepare_scratch, transformation_of, write_live_project
 from kpimart.errors import BuildFailed, GateRefused, SettingsError, WarehouseBusy
 from kpimart.extract.landing import record_decisions
-from kpimart.paths import SEEDS
-from kpimart.pipeline import _live, _place_of, _prepare_scratch
+from kpimart.paths import DBT_PROJECT, SEEDS
 from kpimart.publish.manifest import read_manifest
 from kpimart.publish.release import current
 from kpimart.quality.override import Override
@@ -78,9 +78,9 @@ def empty(tmp_path: Path) -> Path:
 # Where a build is made
 
 
-def place_of(home: Path, as_of: datetime, *, is_past: bool = False) -> str:
+def place_for(home: Path, as_of: datetime, *, is_past: bool = False) -> str:
     with open_warehouse(home) as connection:
-        build_id, place = _place_of(connection, THURSDAY, as_of, is_past=is_past)
+        build_id, place = place_of(connection, THURSDAY, as_of, is_apart=is_past)
     assert place in (WAREHOUSE_FILE, f"scratch/{build_id}.duckdb")
     return place.split("/")[0]
 
@@ -97,23 +97,23 @@ def place_of(home: Path, as_of: datetime, *, is_past: bool = False) -> str:
 def test_the_warehouse_never_moves_back(empty: Path, as_of: datetime, place: str) -> None:
     build_made(empty, "monday", MONDAY)
     build_made(empty, "tuesday", TUESDAY)
-    assert place_of(empty, as_of) == place
+    assert place_for(empty, as_of) == place
 
 
 def test_the_first_build_is_made_in_the_warehouse_whatever_moment_it_speaks_of(empty: Path) -> None:
-    assert place_of(empty, datetime(2018, 1, 1, tzinfo=UTC)) == WAREHOUSE_FILE
+    assert place_for(empty, datetime(2018, 1, 1, tzinfo=UTC)) == WAREHOUSE_FILE
 
 
 def test_a_build_that_broke_off_or_was_made_elsewhere_moves_nothing(empty: Path) -> None:
     build_made(empty, "monday", MONDAY)
     build_made(empty, "broke off", WEDNESDAY, is_finished=False)
     build_made(empty, "elsewhere", WEDNESDAY, place="scratch/elsewhere.duckdb")
-    assert place_of(empty, TUESDAY) == WAREHOUSE_FILE
+    assert place_for(empty, TUESDAY) == WAREHOUSE_FILE
 
 
 def test_past_knowledge_is_never_built_over_the_present(empty: Path) -> None:
     build_made(empty, "monday", MONDAY)
-    assert place_of(empty, TUESDAY, is_past=True) == "scratch"
+    assert place_for(empty, TUESDAY, is_past=True) == "scratch"
 
 
 def test_builds_of_one_second_have_names_of_their_own(empty: Path) -> None:
@@ -121,7 +121,7 @@ def test_builds_of_one_second_have_names_of_their_own(empty: Path) -> None:
     for number in range(4):
         started_at = MONDAY + timedelta(milliseconds=number)
         with open_warehouse(empty) as connection:
-            build_id, _ = _place_of(connection, started_at, MONDAY, is_past=False)
+            build_id, _ = place_of(connection, started_at, MONDAY, is_apart=False)
         build_made(empty, build_id, MONDAY)
         names.append(build_id)
     assert names == ["20261123T000000Z", "20261123T000000Z-2", "20261123T000000Z-3", "20261123T000000Z-4"]
@@ -198,7 +198,9 @@ def history(warehouse_with_history: Path, tmp_path: Path) -> Path:
 
 
 def prepared(home: Path, known_at: datetime) -> Transformation:
-    return _prepare_scratch(Settings(home=home), Build("past", TUESDAY, known_at, home / "scratch" / "past.duckdb"))
+    settings, made = Settings(home=home), Build("past", TUESDAY, known_at, home / "scratch" / "past.duckdb")
+    prepare_scratch(settings, made)
+    return transformation_of(settings, made)
 
 
 def seeds_of(transformation: Transformation) -> dict[str, str]:
@@ -257,13 +259,15 @@ def test_seeds_of_the_company_are_built_from_in_place_of_the_projects(empty: Pat
     own = tmp_path / "own"
     own.mkdir()
     (own / "exchange_rate.csv").write_text("from_currency,to_currency,valid_on,rate\nEUR,USD,2026-01-01,1.1\n")
-    written = seeds_of(_live(Settings(home=empty, seeds=own)))
+    settings = Settings(home=empty, seeds=own)
+    write_live_project(settings)
+    written = seeds_of(live_transformation(settings))
     assert written["exchange_rate.csv"] == (own / "exchange_rate.csv").read_text()
     assert written["kpi_profile.csv"] == (SEEDS / "kpi_profile.csv").read_text()
 
 
 def test_the_models_are_those_of_now_but_for_the_sources_that_are_not_read(history: Path) -> None:
-    project, now = prepared(history, TUESDAY).project, pipeline.DBT_PROJECT
+    project, now = prepared(history, TUESDAY).project, DBT_PROJECT
     for name in ("dbt_project.yml", "macros", "tests"):
         assert (project / name).exists()
         assert (project / name).resolve() == (now / name).resolve()

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from kpimart.errors import BuildFailed
-from kpimart.transform import Transformation, parse_dbt, run_dbt
+from kpimart.transform import NodeRun, Transformation, parse_dbt, run_dbt
 
 PROJECT = """
 name: small
@@ -65,7 +65,7 @@ def ask(database: Path, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
-def nobody(_: str, __: float) -> None:
+def nobody(_: NodeRun) -> None:
     """Is told of every model, and does not listen."""
 
 
@@ -80,12 +80,14 @@ def failure(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_a_build_makes_seeds_and_models_and_tells_of_each_and_returns_what_tests_warn_of(tmp_path: Path) -> None:
     small = found_project(tmp_path, SOUND | ODD)
     files = sorted(small.project.rglob("*"))
-    told: list[tuple[str, float]] = []
-    assert run_dbt(small, lambda name, seconds: told.append((name, seconds)), parse_dbt(small)) == (
-        "odd\n  deal 2 is odd",
-    )
-    assert [name for name, _ in told] == ["deal", "won", "odd"]
-    assert all(0 <= seconds < 60 for _, seconds in told)
+    told: list[NodeRun] = []
+    assert run_dbt(small, told.append, parse_dbt(small)) == ("odd\n  deal 2 is odd",)
+    assert [(run.name, run.kind, run.status) for run in told] == [
+        ("deal", "seed", "success"),
+        ("won", "model", "success"),
+        ("odd", "test", "warn"),
+    ]
+    assert all(0 <= run.seconds < 60 for run in told)
     assert ask(small.database, "select sum(amount) from won") == [(-11,)]
     # What it leaves lies in the home.
     assert sorted(small.project.rglob("*")) == files

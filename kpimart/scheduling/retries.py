@@ -1,4 +1,4 @@
-"""What a scheduler has to know of this package: which failures are worth another try."""
+"""Which failures are worth another try."""
 
 from typing import Any
 
