@@ -163,10 +163,15 @@ def object_names(source: str) -> tuple[str, ...]:
     return tuple(each.name for each in api_source(source).objects) if source in API_SOURCES else tuple(OBJECTS)
 
 
+def parts_of(settings, source):
+    return (object_names(source),)
+
+
 def fetch(
     settings: Settings,
     source: str,
     *,
+    objects: Sequence[str] | None = None,
     folder: Path | None,
     clock: Clock,
     held: Collection[str] = (),

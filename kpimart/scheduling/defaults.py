@@ -28,12 +28,14 @@ def in_business_time(cron: str) -> CronDataIntervalTimetable:
 
 
 def task_defaults(owner: str, *, hours: int) -> dict[str, Any]:
-    """`default_args` of a DAG. hours: a step that takes longer hangs, and would keep the writer's place."""
+    """`default_args` of a DAG; the first pause before a retry is that of `[core] default_task_retry_delay`, 5 minutes.
+
+    hours: a step that takes longer hangs, and would keep the writer's place.
+    """
     return {
         "owner": owner,
         "pool": WRITER_POOL,
         "retries": 3,
-        "retry_delay": timedelta(minutes=5),
         "retry_exponential_backoff": 2.0,
         "retry_policy": RetryWhatMayPass(),
         "on_failure_callback": Failed(),

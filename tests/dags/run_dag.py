@@ -17,8 +17,13 @@ def main(dag_id: str, logical_date: str, outcome_file: str) -> None:
     for task in dag.tasks:
         task.retry_delay = timedelta(0)
     run = dag.test(logical_date=datetime.fromisoformat(logical_date))
+    # Those of groups and the parts of mapped ones are told under the last part of their name.
     tasks = {
-        each.task_id: {"state": each.state, "tries": each.try_number, "result": each.xcom_pull(task_ids=each.task_id)}
+        each.task_id.rpartition(".")[2]: {
+            "state": each.state,
+            "tries": each.try_number,
+            "result": each.xcom_pull(task_ids=each.task_id),
+        }
         for each in run.get_task_instances()
     }
     outcome = {"state": run.state, "as_of": run.data_interval_end.isoformat(), "tasks": tasks}

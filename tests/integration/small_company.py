@@ -253,16 +253,8 @@ class Company:
             return connection.execute(sql).fetchall()
 
     def tables(self) -> dict[str, Rows]:
-        """The served tables as sorted rows, without what differs from run to run."""
-        names = self.ask_served("select table_name, column_name from duckdb_columns() where not internal order by all")
-        tables: dict[str, list[str]] = {}
-        for table, column in names:
-            if table not in HISTORY_OF_RUNS and column not in MOMENTS_OF_LEARNING:
-                tables.setdefault(table, []).append(f'"{column}"')
-        return {
-            table: self.ask_served(f'select {", ".join(columns)} from "{table}" order by all')
-            for table, columns in tables.items()
-        }
+        """The served tables, see `tables_of`."""
+        return tables_of(self.home / "reporting" / "reporting.duckdb")
 
     def leftovers(self) -> list[str]:
         """What an interrupted run may leave in the home, and the next one must take away."""
@@ -274,6 +266,22 @@ class Company:
             str(file) for file in landing.glob("*/*.parquet") if ".".join(file.name.split(".")[:2]) not in complete
         ]
         return sorted([name for name in names if any(sign in name for sign in signs)] + incomplete)
+
+
+def tables_of(release: Path) -> dict[str, Rows]:
+    """The tables of a release as sorted rows, without what differs from run to run."""
+    with duckdb.connect(str(release), read_only=True) as connection:
+        names = connection.execute(
+            "select table_name, column_name from duckdb_columns() where not internal order by all"
+        ).fetchall()
+        tables: dict[str, list[str]] = {}
+        for table, column in names:
+            if table not in HISTORY_OF_RUNS and column not in MOMENTS_OF_LEARNING:
+                tables.setdefault(table, []).append(f'"{column}"')
+        return {
+            table: connection.execute(f'select {", ".join(columns)} from "{table}" order by all').fetchall()
+            for table, columns in tables.items()
+        }
 
 
 def company_in(tmp_path_factory: pytest.TempPathFactory) -> Company:
