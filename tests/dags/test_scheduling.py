@@ -11,7 +11,7 @@ ASK = """
 import json, pathlib, sys
 from airflow.sdk.exceptions import AirflowTaskTimeout
 from kpimart import errors
-from kpimart.scheduling import RetryWhatMayPass
+from kpimart.scheduling.retries import RetryWhatMayPass
 raised = {
     "a source that may be back later": errors.SourceUnreachable("the share is not mounted"),
     "a writer that will be done": errors.WarehouseBusy("another run is writing"),
