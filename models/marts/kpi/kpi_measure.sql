@@ -216,6 +216,56 @@ credited_purchases as (
 
 ),
 
+first_purchases as (
+
+    select
+        account_id,
+        min(won_on) as first_won_on
+    from credited_purchases
+    group by account_id
+
+),
+
+-- Open deals with an account that had not bought while they were.
+credited_prospects as (
+
+    select
+        intervals.credit_lens,
+        intervals.organisation_id,
+        intervals.manager_id,
+        intervals.department_id,
+        intervals.pipeline_id,
+        intervals.product,
+        intervals.lead_source,
+        intervals.currency_code,
+        intervals.account_id,
+        intervals.started_on,
+        least(
+            coalesce(intervals.ended_on, date '9999-12-31'), coalesce(first_purchases.first_won_on, date '9999-12-31')
+        ) as prospect_until
+    from {{ ref('kpi_credited_interval') }} as intervals
+    left join first_purchases
+        on intervals.account_id = first_purchases.account_id
+    where
+        intervals.account_id is not null
+        and (first_purchases.first_won_on is null or first_purchases.first_won_on > intervals.started_on)
+
+),
+
+-- Numbered for the same reason as periods are.
+accounts as (
+
+    select
+        account_id,
+        cast(row_number() over (order by account_id) as integer) as account_number
+    from (
+        select account_id from first_purchases
+        union
+        select account_id from credited_prospects
+    ) as account_ids
+
+),
+
 purchases as (
 
     {{ in_every_cut(
@@ -246,38 +296,12 @@ lapses as (
 
 ),
 
-first_purchases as (
-
-    select
-        account_id,
-        min(won_on) as first_won_on
-    from credited_purchases
-    group by account_id
-
-),
-
--- Open deals with an account that had not bought while they were.
-credited_prospects as (
-
-    select
-        intervals.*,
-        least(
-            coalesce(intervals.ended_on, date '9999-12-31'), coalesce(first_purchases.first_won_on, date '9999-12-31')
-        ) as prospect_until
-    from {{ ref('kpi_credited_interval') }} as intervals
-    left join first_purchases
-        on intervals.account_id = first_purchases.account_id
-    where
-        intervals.account_id is not null
-        and (first_purchases.first_won_on is null or first_purchases.first_won_on > intervals.started_on)
-
-),
-
 -- The last evenings of periods: that of a quarter is also that of its last month.
 evenings as (
 
     select
         last_day as day,
+        row_number() over (order by last_day) as evening_number,
         max(case when period_grain in {{ sql_list(grains_of_cuts()) }} then 1 else 0 end) as is_of_month
     from periods
     where {{ has_grain(grains_of.distinct, main_cut(), 'period_grain') }}
@@ -285,15 +309,45 @@ evenings as (
 
 ),
 
-prospects_of_evenings as (
+evenings_before as (
+
+    select
+        days.day,
+        count(evenings.day) as evening_count
+    from (
+        select started_on as day from credited_prospects
+        union
+        select prospect_until as day from credited_prospects
+    ) as days
+    left join evenings
+        on days.day > evenings.day
+    group by days.day
+
+),
+
+numbered_evenings_of_prospects as (
 
     select
         credited_prospects.*,
+        unnest(generate_series(before_start.evening_count + 1, before_end.evening_count)) as evening_number
+    from credited_prospects
+    inner join evenings_before as before_start
+        on credited_prospects.started_on = before_start.day
+    inner join evenings_before as before_end
+        on credited_prospects.prospect_until = before_end.day
+    where before_start.evening_count < before_end.evening_count
+
+),
+
+prospects_of_evenings as (
+
+    select
+        prospects.*,
         evenings.day,
         evenings.is_of_month
-    from credited_prospects
+    from numbered_evenings_of_prospects as prospects
     inner join evenings
-        on credited_prospects.started_on <= evenings.day and credited_prospects.prospect_until > evenings.day
+        on prospects.evening_number = evenings.evening_number
 
 ),
 
@@ -312,9 +366,11 @@ counted_prospects as (
         prospects.day,
         entities.entity_id
         {%- for measure in measures_where('relation', 'prospects') %},
-        count(distinct prospects.{{ measure.sql }}) as {{ measure.name }}
+        count(distinct accounts.account_number) as {{ measure.name }}
         {%- endfor %}
     from prospects
+    inner join accounts
+        on prospects.account_id = accounts.account_id
     inner join entities
         on
             prospects.organisation_id = entities.organisation_id
@@ -344,17 +400,20 @@ distinct_prospects as (
 ),
 
 {% for relation in ['purchases', 'lapses'] %}
-counted_{{ relation }} as (
+-- An account is told once first, and counted then: quicker than to sort out the same accounts for each measure.
+accounts_of_{{ relation }} as (
 
     select
         {{ relation }}.cut_id,
         period_days.period_number,
-        entities.entity_id
+        entities.entity_id,
+        accounts.account_number
         {%- for measure in measures_where('relation', relation) %},
-        count(distinct {{ relation }}.{{ measure.sql }})
-        {%- if measure.filter %} filter (where {{ measure.filter }}){% endif %} as {{ measure.name }}
+        bool_or({{ measure.filter or 'true' }}) as is_of_{{ measure.name }}
         {%- endfor %}
     from {{ relation }}
+    inner join accounts
+        on {{ relation }}.account_id = accounts.account_id
     inner join period_days
         on
             {{ relation }}.day = period_days.day
@@ -364,7 +423,21 @@ counted_{{ relation }} as (
             {{ relation }}.organisation_id = entities.organisation_id
             and {{ relation }}.manager_id = entities.manager_id
             and {{ relation }}.department_id = entities.department_id
-    group by {{ relation }}.cut_id, period_days.period_number, entities.entity_id
+    group by {{ relation }}.cut_id, period_days.period_number, entities.entity_id, accounts.account_number
+
+),
+
+counted_{{ relation }} as (
+
+    select
+        cut_id,
+        period_number,
+        entity_id
+        {%- for measure in measures_where('relation', relation) %},
+        count(*) filter (where is_of_{{ measure.name }}) as {{ measure.name }}
+        {%- endfor %}
+    from accounts_of_{{ relation }}
+    group by cut_id, period_number, entity_id
 
 ),
 
