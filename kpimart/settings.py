@@ -301,13 +301,19 @@ class Definitions(_Strict):
 
 
 class Retention(_Strict):
-    """What upkeep keeps: of releases the last so many, and the one that closed each month; of what was fetched and
-    landed, and of what the raw gate held or set aside, so many days.
+    """What upkeep keeps: of releases the last so many, and the one at each month's end; of what was fetched and
+    landed, and of what the raw gate held or set aside, so many days. One that a month was closed on is always kept.
     """
 
     releases: Annotated[int, Field(gt=0)] = 30
     month_ends: bool = True
     landed_days: Annotated[int, Field(ge=0)] = 30
+
+
+class Closing(_Strict):
+    """When a month is to be closed: so many working days after its end."""
+
+    after_working_days: Annotated[int, Field(ge=0)] = 3
 
 
 class WorkingHours(_Strict):
@@ -371,6 +377,7 @@ class Settings(BaseSettings):
     thresholds: Thresholds = Thresholds()
     definitions: Definitions = Definitions()
     retention: Retention = Retention()
+    closing: Closing = Closing()
     files: FilesSettings = FilesSettings()
     sql: SqlSettings = SqlSettings()
     http: HttpSettings = HttpSettings()
