@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import RenderableType
@@ -19,6 +19,9 @@ from kpimart.errors import KpiMartError, SettingsError
 from kpimart.quality.override import Override
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import storage_errors
+
+if TYPE_CHECKING:
+    from kpimart.closing import Decision
 
 app = typer.Typer(
     help="Sales KPIs from a CRM: extracted, modelled, judged, published.",
@@ -539,6 +542,51 @@ def rollback(
         _print(report.of_release(release))
 
 
+@app.command("close")
+def close_month(
+    month: Annotated[str, typer.Argument(help="The month, such as 2026-10; FY2026-P10 in a year of weeks.")],
+    by: Annotated[str, typer.Option("--by", help="Who closes it.")],
+    note: Annotated[str, typer.Option("--note", help="Why now, or what was looked at.")],
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Freeze a month's figures as a release has them."""
+    from kpimart.closing import close
+
+    settings = load_settings(config)
+    decision = close(settings, month, by=by, note=note, release_id=release_id)
+    _print_decision(settings, decision, as_json=as_json)
+
+
+@app.command("reopen")
+def reopen_month(
+    month: Annotated[str, typer.Argument(help="The month, as kpimart closes lists it.")],
+    by: Annotated[str, typer.Option("--by", help="Who reopens it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take back that a month is closed."""
+    from kpimart.closing import reopen
+
+    settings = load_settings(config)
+    _print_decision(settings, reopen(settings, month, by=by, reason=reason), as_json=as_json)
+
+
+@app.command()
+def closes(config: Config = None, as_json: AsJson = False) -> None:
+    """List which months were closed and reopened, by whom and why."""
+    from kpimart.closing import decisions
+
+    settings = load_settings(config)
+    decided = decisions(settings.home)
+    if as_json:
+        _print_json([dataclasses.asdict(decision) for decision in decided])
+    else:
+        _print(*report.of_decisions(settings, decided))
+
+
 @app.command()
 def backup(
     place: Annotated[
@@ -674,6 +722,13 @@ def demo_run(
                 done = pipeline.run(company.settings, as_of=night, tell=tell)
             told = report.of_run(settings, done, codes) if number == nights else report.of_batches(done.extraction)
             _print(*told, "")
+
+
+def _print_decision(settings: Settings, decision: "Decision", *, as_json: bool) -> None:
+    if as_json:
+        _print_json(dataclasses.asdict(decision))
+    else:
+        _print(*report.of_decision(settings, decision))
 
 
 def _refuse_options_before(context: typer.Context) -> None:

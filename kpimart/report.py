@@ -17,6 +17,7 @@ from kpimart.status import ChangedField, LastBatch, LastBuild, SetAside, Status
 
 if TYPE_CHECKING:
     from kpimart.backup import BackedUp, Restored
+    from kpimart.closing import Decision
     from kpimart.explain import Explanation, Input, Quotient, Section
     from kpimart.forget import Finding
     from kpimart.publish.diff import Cell as ChangedCell
@@ -219,6 +220,44 @@ def of_releases(settings: Settings, releases: Sequence[Release]) -> Iterator[Ren
                 "yes" if release.is_current else "",
             )
             for release in releases
+        ],
+    )
+
+
+def of_decision(settings: Settings, decision: "Decision") -> Iterator[RenderableType]:
+    """What was decided about a month, and what follows."""
+    if decision.is_repeated:
+        decided_at = _local(settings, decision.decided_at)
+        yield f"{decision.month} was {decision.action} so already, on {decided_at}: nothing was recorded"
+        return
+    yield f"{decision.month} ({decision.period_start} … {decision.period_end}) is {decision.action}"
+    figures_of = f"{decision.release_id}, figures as of {_local(settings, decision.as_of)}"
+    yield (
+        f"frozen: release {figures_of}; it is kept for good"
+        if decision.action == "closed"
+        else f"frozen no more: release {figures_of}; it is still kept"
+    )
+    yield "the next release tells of it in period_close"
+
+
+def of_decisions(settings: Settings, decisions: "Sequence[Decision]") -> Iterator[RenderableType]:
+    """A row a closing or reopening, in the order in which they were decided."""
+    if not decisions:
+        yield "no month was closed yet"
+        return
+    yield render.rows_table(
+        ("month", "", "release", "figures as of", "by", "on", "note"),
+        [
+            (
+                decision.month,
+                decision.action,
+                decision.release_id,
+                _local(settings, decision.as_of),
+                decision.decided_by,
+                _local(settings, decision.decided_at),
+                decision.note,
+            )
+            for decision in decisions
         ],
     )
 

@@ -301,8 +301,8 @@ class Definitions(_Strict):
 
 
 class Retention(_Strict):
-    """What upkeep keeps: of releases the last so many, and the one that closed each month; of what was fetched and
-    landed, and of what the raw gate held or set aside, so many days.
+    """What upkeep keeps: of releases the last so many, and the one at each month's end; of what was fetched and
+    landed, and of what the raw gate held or set aside, so many days. One that a month was closed on is always kept.
     """
 
     releases: Annotated[int, Field(gt=0)] = 30
@@ -315,6 +315,12 @@ class BackupSettings(_Strict):
 
     place: str | None = None
     keep: Annotated[int | None, Field(gt=0)] = None
+
+
+class Closing(_Strict):
+    """When a month is to be closed: so many working days after its end."""
+
+    after_working_days: Annotated[int, Field(ge=0)] = 3
 
 
 class WorkingHours(_Strict):
@@ -379,6 +385,7 @@ class Settings(BaseSettings):
     definitions: Definitions = Definitions()
     retention: Retention = Retention()
     backup: BackupSettings = BackupSettings()
+    closing: Closing = Closing()
     files: FilesSettings = FilesSettings()
     sql: SqlSettings = SqlSettings()
     http: HttpSettings = HttpSettings()

@@ -38,6 +38,8 @@ create schema if not exists ops;
 
 -- What people took upon themselves that a gate refused; there before the first, for every release asks for it.
 create table if not exists raw.kpimart__override ({RAW_COLUMNS});
+-- Which months people closed and reopened; every build reads it.
+create table if not exists raw.kpimart__close ({RAW_COLUMNS});
 
 -- One row per load package that was landed.
 create table if not exists ops.batch (

@@ -6,7 +6,7 @@ column breaks readers: it is a new major `CONTRACT_VERSION` and is announced in 
 
 from dataclasses import dataclass
 
-CONTRACT_VERSION = "1.2"
+CONTRACT_VERSION = "1.3"
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 ENTITY_LEVELS = ("company", "department", "manager", "manager_in_department")
@@ -614,6 +614,31 @@ QUALITY_RESULT = Table(
     ),
 )
 
+PERIOD_CLOSE = Table(
+    name="period_close",
+    relation="core.fct_period_close",
+    description=(
+        "One row per closing of a month, and per reopening: who decided it, why, and on which release's figures. "
+        "A month is closed where one of its rows is_in_force."
+    ),
+    key=("period_grain", "period_start", "decision_number"),
+    columns=(
+        Column("period_grain", VARCHAR, "month, of the company's calendar."),
+        Column("period_start", DATE, "First day of the month."),
+        Column("period_end", DATE, "Last day of the month, inclusive."),
+        Column("period_name", VARCHAR, "2026-10; FY2026-P10 in a year of weeks."),
+        Column("decision_number", INTEGER, "1 for its first closing, 2 for the reopening of that, and so on."),
+        Column("action", VARCHAR, "closed or reopened."),
+        Column("is_in_force", BOOLEAN, "By this closing the month is closed: it was not reopened since."),
+        Column("release_id", VARCHAR, "The release whose figures are frozen; of a reopening, were until then."),
+        Column("as_of", MOMENT, "The moment that release speaks of."),
+        Column("known_at", MOMENT, "The knowledge that release rests on."),
+        Column("decided_by", VARCHAR, "Who closed or reopened it."),
+        Column("note", VARCHAR, "Why."),
+        Column("decided_at", MOMENT, "When they did."),
+    ),
+)
+
 RELEASE = Table(
     name="release",
     relation=None,
@@ -651,6 +676,7 @@ BUILT = (
     LEAD,
     ACTIVITY,
     DIM_DEPARTMENT_CLOSURE,
+    PERIOD_CLOSE,
 )
 PUBLISHED = (*BUILT, QUALITY_RESULT, RELEASE)
 

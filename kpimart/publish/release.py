@@ -200,7 +200,7 @@ def _write(
         history = [*earlier, replace(this, overridden_by=verdict.overridden_by)]
         tables.copy_tables(connection, origin, history, tell)
         connection.commit()
-        tables.write_parquet(connection, partial / PARQUET_FOLDER, tell)
+        tables.write_parquet(connection, partial / PARQUET_FOLDER, (table.name for table in contract.PUBLISHED), tell)
         contents = _Contents(
             gate=verdict,
             batches=tables.read_batches(connection, origin, recorded),

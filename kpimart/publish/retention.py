@@ -5,7 +5,7 @@ tells of it. With the manifest's two moments its figures can be made anew from r
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,17 +14,20 @@ from kpimart.publish.files import sync
 from kpimart.publish.manifest import MANIFEST_FILE, Manifest
 from kpimart.publish.shelf import REMOVED_FILE, Shelf
 from kpimart.settings import Retention
-from kpimart.warehouse import storage_errors
+from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, storage_errors
 
 
-def outlived(manifests: Sequence[Manifest], policy: Retention, zone: ZoneInfo) -> list[str]:
+def outlived(
+    manifests: Sequence[Manifest], policy: Retention, zone: ZoneInfo, frozen: Collection[str] = ()
+) -> list[str]:
     """The releases that the policy does not keep, oldest first.
 
-    Kept are the last published ones and, of each month of business time, the one that speaks of its latest moment; of
-    several that speak of the same one, that which was known first: what people saw when the month closed.
+    Kept are those that somebody closed a month on (`frozen`), whatever the policy; the last published ones; and, of
+    each month of business time, the one that speaks of its latest moment; of several that speak of the same one, that
+    which was known first: what people saw when the month ended.
     """
     ordered = sorted(manifests, key=lambda manifest: manifest.sequence)
-    kept = {manifest.release_id for manifest in ordered[-policy.releases :]}
+    kept = {*frozen, *(manifest.release_id for manifest in ordered[-policy.releases :])}
     if policy.month_ends:
         closing: dict[date, Manifest] = {}
         for manifest in ordered:
@@ -48,13 +51,15 @@ def remove_outlived(home: Path, policy: Retention, zone: ZoneInfo, tell: Callabl
     """Remove the files of releases that the policy does not keep; never those of the served one. Returns which.
 
     The caller holds `warehouse.writer_lock`. The mark comes first: killed after it, the next call removes the rest. Who
-    has such a release open reads on. Nothing is removed while the served file is none of the sound releases.
+    has such a release open reads on. Nothing is removed while the served file is none of the sound releases, or while
+    there is no warehouse to tell on which releases months were closed.
     """
     with storage_errors("removing old releases"):
         shelf = Shelf(home)
-        if shelf.served_id not in shelf.manifests:
+        if shelf.served_id not in shelf.manifests or not (home / WAREHOUSE_FILE).exists():
             return []
-        removed = [name for name in outlived(shelf.kept, policy, zone) if name != shelf.served_id]
+        old = outlived(shelf.kept, policy, zone, _frozen(home))
+        removed = [name for name in old if name != shelf.served_id]
         for release_id in removed:
             tell(f"removing release {release_id}")
             (shelf.folder(release_id) / REMOVED_FILE).touch()
@@ -62,6 +67,13 @@ def remove_outlived(home: Path, policy: Retention, zone: ZoneInfo, tell: Callabl
         for release_id in [*shelf.removed, *removed]:
             _empty(shelf.folder(release_id))
         return removed
+
+
+def _frozen(home: Path) -> set[str]:
+    """The releases that a month was closed on, whether or not it was reopened since."""
+    with open_warehouse(home) as connection:
+        rows = connection.execute("select payload ->> '$.release_id' from raw.kpimart__close").fetchall()
+    return {release_id for (release_id,) in rows}
 
 
 def _empty(folder: Path) -> None:

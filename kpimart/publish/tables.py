@@ -1,7 +1,7 @@
 """The tables of a release: checked against the contract, copied in the order of their keys, and counted."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -98,13 +98,15 @@ def copy_tables(
     _create_wide_views(connection)
 
 
-def write_parquet(connection: duckdb.DuckDBPyConnection, folder: Path, tell: Callable[[str], None]) -> None:
-    """Write each published table to `<table>.parquet`, rows in the order of the table."""
+def write_parquet(
+    connection: duckdb.DuckDBPyConnection, folder: Path, names: Iterable[str], tell: Callable[[str], None]
+) -> None:
+    """Write each of these tables to `<table>.parquet`, rows in the order of the table."""
     folder.mkdir()
-    for table in contract.PUBLISHED:
-        tell(f"{table.name}.parquet")
-        target = literal(str(folder / f"{table.name}.parquet"))
-        connection.execute(f"copy {table.name} to {target} (format parquet, compression zstd)")
+    for name in names:
+        tell(f"{name}.parquet")
+        target = literal(str(folder / f"{name}.parquet"))
+        connection.execute(f"copy {quoted(name)} to {target} (format parquet, compression zstd)")
 
 
 def count_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, TableRecord]:

@@ -175,6 +175,11 @@ create table core.dim_department_closure as
 select department_id, department_id as ancestor_department_id, 0 as depth, date '0001-01-01' as valid_from,
     date '9999-12-31' as valid_to
 from core.dim_department;
+
+create table core.fct_period_close as
+select 'month' as period_grain, date '2017-11-01' as period_start, date '2017-11-30' as period_end, decision_number,
+    action, timestamptz '2017-12-04' as as_of, 'Ann' as decided_by, 'Checked.' as note
+from (values (1, 'closed'), (2, 'reopened')) as rows (decision_number, action);
 """
 
 
@@ -259,6 +264,8 @@ values ('created_deals', 'month', '2017-10-01', 'company', 1, 'count');
 insert into kpi.win_rate_curve values ('week', '2017-12-04', 'planet', null, 1.01, -0.01);
 insert into kpi.funnel_stage values ('week', '2017-12-04', 'planet', null, 1.01, -0.01, -1, -1, -1);
 update core.dim_department_closure set valid_from = '9999-12-31';
+delete from core.fct_period_close where action = 'reopened';
+update core.fct_period_close set action = 'forgiven', as_of = '2017-11-30', note = ' ';
 
 insert into kpi.target_attainment (kpi_code, period_grain, period_start, entity_level, target_value)
 values ('riddle', 'decade', '2010-01-01', 'planet', 1), ('riddle', 'month', '2017-12-01', 'manager', -1);
@@ -274,10 +281,11 @@ update kpi.leaderboard set value = 1 where is_hidden;
 update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
 """
 
-# A company need not have leads or activities, an open deal, a customer who is known, or a deal whose creation is dated.
+# A company need not have leads or activities, an open deal, a customer who is known, a deal whose creation is dated, or
+# a month that was closed.
 MAY_BE_EMPTY = {
     *("lead", "activity", "deal_open_interval", "deal_next_step", "customer_purchase"),
-    *("win_rate_curve", "funnel_stage"),
+    *("win_rate_curve", "funnel_stage", "period_close"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

@@ -8,6 +8,7 @@ from small_company import Company, checksums
 from kpimart import pipeline
 from kpimart.backup import backup, restore
 from kpimart.clock import utc_now
+from kpimart.closing import close, decisions
 from kpimart.settings import load_settings
 from sampling import IS_FULL
 
@@ -18,7 +19,8 @@ def silent(_: str) -> None:
 
 @pytest.fixture
 def backups(company: Company, tmp_path: Path) -> Path:
-    """Where a backup of the company lies, while its own home is gone."""
+    """Where a backup of the company lies, while its own home is gone; its last decision came after the release."""
+    close(company.settings(), "2026-03", by="M. Berg", note="Checked.")
     backup(company.settings(), str(tmp_path / "elsewhere"), keep=None, clock=utc_now, tell=silent)
     return tmp_path / "elsewhere"
 
@@ -31,6 +33,7 @@ def test_on_an_empty_machine_the_release_is_the_same_and_raw_gives_every_row_of_
     done = restore(restored, str(backups), tell=silent)
     assert done.served == served
     assert checksums(restored / "reporting") == company.published()
+    assert decisions(restored) == decisions(company.home) != []
     settings = load_settings(company.root / "kpimart.toml", home=restored)
     before = checksums(restored / "reporting")
     found = pipeline.verify(settings, rebuild=True)

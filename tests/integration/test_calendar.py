@@ -4,7 +4,7 @@ Its 2026 begins on Sunday, 1 February: P01 ends on 28 February, P02 on 28 March,
 of 2025, which began on 28 December. The figures end with Tuesday, 31 March.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,9 +12,11 @@ import pytest
 from small_company import CONFIG, Company, company_in
 
 from kpimart.catalogue import read_catalogue
+from kpimart.closing import month_due, release_to_close
 from kpimart.errors import SettingsError
 from kpimart.figures import find_period, read_figures
 from kpimart.measures import parse_formula, read_measures
+from kpimart.settings import Closing
 from kpimart.warehouse import open_database
 
 SETTINGS = """
@@ -109,6 +111,17 @@ def test_periods_begin_and_end_with_their_weeks(company: Company) -> None:
         ("FY2026-P02", date(2026, 3, 1), date(2026, 3, 28), True, 19, 19),
         ("FY2026-P03", date(2026, 3, 29), date(2026, 5, 2), False, 25, 2),
     ]
+
+
+def test_a_month_is_due_by_the_companys_calendar_and_its_working_days(company: Company) -> None:
+    """After P02, which ends with a Saturday, the figures reach to the end of Tuesday."""
+    settings = company.settings()
+    assert month_due(settings, datetime(2026, 4, 1, tzinfo=UTC)) == "FY2026-P02"
+    two, three = (
+        settings.model_copy(update={"closing": Closing(after_working_days=working_days)}) for working_days in (2, 3)
+    )
+    assert release_to_close(two, "FY2026-P02") is not None
+    assert release_to_close(three, "FY2026-P02") is None
 
 
 @pytest.mark.parametrize("asked", ["2026-P04", "2026-02"])

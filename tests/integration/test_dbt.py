@@ -209,6 +209,7 @@ DEALS = {
 MERGED = "deal_id, is_last_version, known_until, merged_into_deal_id"
 ASSIGNED = "kpi_code, assigned_level, assigned_to, weight"
 SHARES = "deal_id, share, is_overlay"
+DECIDED = "decision_number, action"
 AN_EVENT = "event_type, deal_id, occurred_at, recorded_at, sign"
 FIRST, SECOND = "timestamptz '2026-03-01 00:00:00+00'", "timestamptz '2026-03-02 00:00:00+00'"
 
@@ -627,6 +628,13 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "an end before the beginning": {
                 "manager_department": values(A_STAY, "'files:ann', 'files:east', date '2026-03-02', date '2026-03-01'")
             },
+        },
+    ),
+    "closings_and_reopenings_take_turns": (
+        {"fct_period_close": values(DECIDED, "1, 'closed'", "2, 'reopened'", "3, 'closed'")},
+        {
+            "reopened before it was closed": {"fct_period_close": values(DECIDED, "1, 'reopened'")},
+            "closed twice": {"fct_period_close": values(DECIDED, "1, 'closed'", "2, 'closed'")},
         },
     ),
     "a_rate_is_positive": (

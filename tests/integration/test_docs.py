@@ -34,6 +34,7 @@ PAGES = (
     "docs/how-to/when-it-is-red.md",
     "docs/tutorial.md",
     "docs/how-to/go-back-and-verify.md",
+    "docs/how-to/close-a-month.md",
     "docs/how-to/export-to-files.md",
     "docs/how-to/back-up-and-restore.md",
     "docs/how-to/serve-from-postgresql.md",
@@ -41,6 +42,7 @@ PAGES = (
 )
 GOES_ON_WHERE_THE_LAST_ENDED = {
     "docs/how-to/go-back-and-verify.md",
+    "docs/how-to/close-a-month.md",
     "docs/how-to/export-to-files.md",
     "docs/how-to/back-up-and-restore.md",
     "docs/how-to/serve-from-postgresql.md",

@@ -37,6 +37,9 @@ COMMANDS = [
     ["releases"],
     ["releases", "diff"],
     ["rollback"],
+    ["close"],
+    ["reopen"],
+    ["closes"],
     ["verify"],
     ["export"],
     ["export", "workbook"],
@@ -249,6 +252,26 @@ def test_figures_are_shown_as_a_table(kpimart: Kpimart, published: Path) -> None
     assert "│ South [old] │            0.00 │        – │" in ended.out
 
 
+def test_a_month_is_closed_listed_and_reopened(kpimart: Kpimart, home: Path) -> None:
+    said = kpimart("close", "2026-12", "--by", "M. Berg", "--note", "Checked.", home=home).out
+    assert said.splitlines() == [
+        "2026-12 (2026-12-01 … 2026-12-31) is closed",
+        "frozen: release 20270108T020000Z, figures as of 2027-01-08 00:00 UTC; it is kept for good",
+        "the next release tells of it in period_close",
+    ]
+    again = kpimart("close", "2026-12", "--by", "M. Berg", "--note", "Checked.", home=home)
+    assert (again.code, "2026-12 was closed so already" in again.out) == (0, True)
+    (listed,) = kpimart("closes", "--json", home=home).json
+    assert (listed["month"], listed["decided_by"], listed["as_of"]) == (
+        "2026-12",
+        "M. Berg",
+        "2027-01-08T00:00:00+00:00",
+    )
+    said = kpimart("reopen", "2026-12", "--by", "A. Ruiz", "--reason", "A deal was late.", home=home).out
+    assert "is reopened" in said
+    assert "│ 2026-12 │ reopened │ 20270108T020000Z │" in kpimart("closes", home=home).out
+
+
 def test_figures_for_machines_are_exact(kpimart: Kpimart, published: Path) -> None:
     told = kpimart("kpi", "--by", "company", "--kpi", "won_amount", "--json", home=published).json
     assert told["period"] == {
@@ -336,7 +359,7 @@ def test_a_release_is_exported_to_files(kpimart: Kpimart, published: Path, tmp_p
     assert said == "release 20270108T020000Z: 1 tables, 12 rows in kpi.xlsx\n"
     assert (tmp_path / "kpi.xlsx").exists()
     assert (
-        "21 tables in out" in kpimart("export", "parquet", "out", "--release", "20270107T020000Z", home=published).out
+        "22 tables in out" in kpimart("export", "parquet", "out", "--release", "20270107T020000Z", home=published).out
     )
     assert "20270107T020000Z" in (tmp_path / "out" / "manifest.json").read_text()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import duckdb
 import orjson
@@ -24,6 +25,7 @@ from kpimart.extract.landing import judge, land, pending_batches
 from kpimart.extract.packages import fetch
 from kpimart.extract.source import ApiObject, ApiSource, Json, Page, iso_moment
 from kpimart.forget import Finding, forget, look
+from kpimart.publish import contract
 from kpimart.publish.contract import BUILT
 from kpimart.publish.manifest import read_manifest
 from kpimart.publish.release import current, publish, verify_release
@@ -203,6 +205,15 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory, kept_home: Path) -> Comp
     return made
 
 
+@contextmanager
+def an_older_contract() -> Iterator[None]:
+    """What is published meanwhile lacks a table that was added since."""
+    built = tuple(table for table in contract.BUILT if table is not contract.PERIOD_CLOSE)
+    published = (*built, contract.QUALITY_RESULT, contract.RELEASE)
+    with mock.patch.multiple(contract, BUILT=built, PUBLISHED=published, CONTRACT_VERSION="1.2"):
+        yield
+
+
 def live_two_nights(made: Company) -> None:
     made.home.mkdir()
     with open_warehouse(made.home) as connection:
@@ -213,7 +224,8 @@ def live_two_nights(made: Company) -> None:
             connection.execute(f"create table {table.relation} ({columns})")
         connection.execute(BUILT_ROWS)
     made.night()
-    made.publish("Ann Smith")
+    with an_older_contract():
+        made.publish("Ann Smith")
     shutil.copytree(made.home, made.home / "backups" / "2026-11-01")
     made.write_owner(lastName="Miller")
     made.night()
@@ -248,6 +260,14 @@ def test_nothing_under_the_home_tells_of_the_person(forgetful: Company, kept_hom
     where = {file.split("/")[0] for file, _ in mentions_under(kept_home)}
     assert where == {"backups", "dbt", "landing", "reporting", "scratch", "warehouse.duckdb"}
     assert mentions_under(forgetful.home) == []
+
+
+def test_a_release_of_an_older_contract_has_the_tables_that_it_had(forgetful: Company, kept_home: Path) -> None:
+    for folder in forgetful.releases():
+        files = sorted(path.relative_to(folder) for path in folder.rglob("*.parquet"))
+        before = kept_home / folder.relative_to(forgetful.home)
+        assert files == sorted(path.relative_to(before) for path in before.rglob("*.parquet"))
+        assert read_manifest(folder).tables == read_manifest(before).tables
 
 
 def test_what_figures_rest_on_stays_in_raw(forgetful: Company) -> None:

@@ -23,7 +23,10 @@ OLDEST_SERVER = 15
 """The first version whose views can keep to the row-level security of who asks."""
 
 EVERYBODY = frozenset(
-    {"dim_department", "dim_department_closure", "dim_period", "kpi_catalogue", "release", "served_release"}
+    {
+        *("dim_department", "dim_department_closure", "dim_period", "kpi_catalogue", "period_close", "release"),
+        "served_release",
+    }
 )
 """Tables that all roles see whole. Of those that name a manager or a department, heads and managers see their rows.
 

@@ -31,6 +31,7 @@ def test_the_contract_lists_the_published_tables() -> None:
         "lead",
         "activity",
         "dim_department_closure",
+        "period_close",
         "quality_result",
         "release",
     ]

@@ -54,6 +54,26 @@ def test_of_a_month_that_was_closed_twice_what_people_saw_first_is_kept() -> Non
     assert outlived(nights, Retention(releases=1), UTC_ZONE) == ["r1"]
 
 
+def test_a_release_that_a_month_was_closed_on_is_kept_though_the_month_was_reopened(company) -> None:
+    frozen, second, _ = company.publish(), company.publish(), company.publish()
+    company.change(f"""
+        insert into raw.kpimart__close
+        select '2026-10-01', null, false, payload, '', now(), now(), 'b'
+        from (values
+            ('{{"action": "closed", "release_id": "{frozen.release_id}"}}'),
+            ('{{"action": "reopened", "release_id": "{frozen.release_id}"}}')
+        ) as decided (payload)
+    """)
+    assert remove(company, Retention(releases=1, month_ends=False)) == [second.release_id]
+
+
+def test_nothing_is_removed_while_nobody_can_say_which_months_were_closed(company) -> None:
+    company.publish()
+    company.publish()
+    (company.home / "warehouse.duckdb").unlink()
+    assert remove(company, Retention(releases=1, month_ends=False)) == []
+
+
 def test_without_month_ends_only_the_last_are_kept(company) -> None:
     made = [company.publish().release_id for _ in range(4)]
     assert remove(company, Retention(releases=2, month_ends=False)) == made[:2]
