@@ -28,31 +28,31 @@ from kpimart.scheduling.notices import Wanted
 
 @task.sensor(mode="reschedule", poke_interval=timedelta(minutes=15), timeout=timedelta(days=21))
 def wait_for_release() -> PokeReturnValue:
-    from kpimart.scheduling import closing
+    from kpimart.scheduling import month_close
 
-    found = closing.release_past_cut_off()
+    found = month_close.release_past_cut_off()
     return PokeReturnValue(is_done=found is not None, xcom_value=found)
 
 
 @task
 def describe_month(found: dict[str, str]):
-    from kpimart.scheduling import closing
+    from kpimart.scheduling import month_close
 
-    return closing.describe(**found)
+    return month_close.describe(**found)
 
 
 @task
 def close_month(found: dict[str, str], approval: dict[str, object]):
-    from kpimart.scheduling import closing
+    from kpimart.scheduling import month_close
 
-    closing.close(**found, approval=approval)
+    month_close.close(**found, approval=approval)
 
 
 @task
 def export_workbook(found: dict[str, str]):
-    from kpimart.scheduling import closing
+    from kpimart.scheduling import month_close
 
-    return closing.export_workbook(**found)
+    return month_close.export_workbook(**found)
 
 
 @dag(
