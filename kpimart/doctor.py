@@ -153,14 +153,13 @@ def _warehouse(home: Path) -> Check | str:
 
 def _landing(settings: Settings) -> str:
     """Write, list and remove, which are the rights that a fetch needs."""
-    from kpimart.extract.packages import landing_area
+    from kpimart.extract.packages import landing_area, sources_in
 
     area, probe = landing_area(settings), ".doctor"
     with area.rewriting(area.path(probe)) as stream:
         stream.write(b"")
-    sources = [name for name in area.names() if not name.startswith(".")]
     area.remove(probe)
-    return f"{area.url}: can be written; packages of {', '.join(sources) or 'no source'} lie there"
+    return f"{area.url}: can be written; packages of {', '.join(sources_in(area)) or 'no source'} lie there"
 
 
 def _source(settings: Settings, source: str, files: Path | None) -> list[Check] | Check:
@@ -175,11 +174,11 @@ def _source(settings: Settings, source: str, files: Path | None) -> list[Check] 
 
 def _whole_source(settings: Settings, source: str, files: Path | None) -> Check:
     """Read all of a source that a mapping describes."""
-    from kpimart.extract.packages import SOURCES
+    from kpimart.extract.packages import SOURCES, object_names
     from kpimart.extract.records import ObjectRead, silent
 
     now = utc_now()
-    with SOURCES[source](settings, files, now, {}, silent) as readings:
+    with SOURCES[source](settings, files, object_names(source), now, {}, silent) as readings:
         reads = [
             each for reading in readings for each in reading.take(now, lambda: False) if isinstance(each, ObjectRead)
         ]

@@ -25,7 +25,7 @@ from kpimart.quality.override import OBJECT as OVERRIDE
 from kpimart.quality.override import Override, payload_of
 from kpimart.quality.parameters import raw_parameters, reporting_parameters
 from kpimart.quality.protocol import Compared
-from kpimart.quality.verdict import Boundary, Verdict, explain, read_verdict, record
+from kpimart.quality.verdict import Boundary, Verdict, explain, named, read_verdict, record
 from kpimart.settings import Settings
 from kpimart.transform import NodeRun, parse_dbt, run_dbt
 from kpimart.warehouse import open_warehouse, raw_table, transaction, writer_lock
@@ -419,7 +419,7 @@ def _judge_landed(
     tell("raw gate")
     until = min(clock(), as_of or building.configured_moment(settings) or clock())
     verdict = judge.judge_raw(settings.home, raw_parameters(settings, until))
-    reason = None if verdict.is_open else explain(verdict, ", ".join(pending))
+    reason = None if verdict.is_open else explain(verdict, named(pending))
     with open_warehouse(settings.home) as connection:
         for batch_id in pending:
             record(connection, batch_id, verdict, clock)
@@ -504,18 +504,21 @@ def _record_override(
     override: Override,
     clock: Clock,
 ) -> None:
-    """Record as raw, a record a batch or build, that somebody lets through what its last verdict refused."""
+    """Record as raw, a record a batch or build, that somebody lets through what its last verdict refused.
+
+    Of batches that were held together, some may have nothing in them that was refused.
+    """
     from kpimart.extract.landing import record_decision
 
     verdicts = {subject_id: read_verdict(connection, subject_id, boundary) for subject_id in subject_ids}
-    for subject_id, verdict in verdicts.items():
+    refused = {subject_id: verdict for subject_id, verdict in verdicts.items() if not verdict.is_open}
+    if not refused:
+        raise SettingsError(f"the gate did not refuse {', '.join(subject_ids)}; there is nothing to override")
+    for subject_id, verdict in refused.items():
         if not verdict.results:
             raise GateRefused(f"{explain(verdict, subject_id)} It cannot be overridden before it is judged.")
-        if verdict.is_open:
-            raise SettingsError(f"the gate did not refuse {subject_id}; there is nothing to override")
     payloads = {
-        f"{boundary}:{subject_id}": payload_of(subject_id, verdict, override)
-        for subject_id, verdict in verdicts.items()
+        f"{boundary}:{subject_id}": payload_of(subject_id, verdict, override) for subject_id, verdict in refused.items()
     }
     record_decision(connection, OVERRIDE, payloads, clock)
 

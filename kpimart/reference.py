@@ -283,7 +283,8 @@ SETTINGS: dict[str, str] = {
     "http.backoff_seconds": "The first pause before a request is made again; each further one is longer.",
     "http.longest_wait_seconds": "The longest pause, even where the server asks for a longer one.",
     "crm.token": "The token, API key or password, as the CRM's page says.",
-    "crm.requests_per_second": "Obeyed instead of the limits that the CRM documents: lower, to leave some to others.",
+    "crm.requests_per_second": "Obeyed instead of the limits that the CRM documents: lower, to leave some to others. "
+    "One process then reads all objects.",
     "crm.overlap_minutes": "How far a night goes back behind the beginning of the last one.",
     "crm.personal_data": "Whether names, addresses and numbers of customers' people are kept.",
     "crm.fields": "The CRM's property for `product`, `source` or `loss_reason`, where it has none of its own.",

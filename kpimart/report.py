@@ -424,7 +424,7 @@ def _build_row(settings: Settings, build: LastBuild) -> tuple[str, ...]:
 
 def _batch_row(settings: Settings, batch: LastBatch) -> tuple[object, ...]:
     return (
-        batch.batch_id,
+        f"{batch.batch_id} and {len(batch.others):,} more" if batch.others else batch.batch_id,
         _local(settings, batch.landed_at),
         batch.rows_read,
         batch.versions_stored,

@@ -19,7 +19,10 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class LastBatch:
-    """A batch, and what became of it: `verdict` is accepted, held, or None while it is not judged."""
+    """What of a source was judged together, and what became of it: `verdict` is None while it is not judged.
+
+    batch_id: the last batch. others: those besides it, if the source was read in parts, or for long.
+    """
 
     batch_id: str
     landed_at: datetime
@@ -27,6 +30,7 @@ class LastBatch:
     versions_stored: int
     rows_quarantined: int
     verdict: str | None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def read_status(home: Path, clock: Clock) -> Status:
         release=release,
         age=clock() - release.as_of if release else None,
         gate=read_manifest(release.folder).gate if release else None,
-        batches=tuple(LastBatch(*row) for row in batches),
+        batches=tuple(batches),
         builds=tuple(LastBuild(*row) for row in builds),
         busy=busy,
         changed_fields=tuple(ChangedField(*row) for row in changed_fields),
@@ -93,7 +97,7 @@ class SetAside:
 
 
 def read_quarantine(home: Path) -> list[SetAside]:
-    """What the last batch of each source set aside; raises WarehouseBusy while a run is writing."""
+    """What was set aside of what was last judged of each source, or waits; raises WarehouseBusy while a run writes."""
     if not (home / WAREHOUSE_FILE).exists():
         return []
     with writer_lock(home), open_warehouse(home) as connection:
@@ -101,31 +105,38 @@ def read_quarantine(home: Path) -> list[SetAside]:
             """
             select source, object, place, record_id, reason, payload
             from ops.quarantine
-            where batch_id in (select max_by(batch_id, landed_at) from ops.batch group by source)
+            where batch_id in (
+                select batch_id
+                from ops.batch
+                left join ops.batch_verdict using (batch_id)
+                qualify rank() over (partition by source order by coalesce(judged_at, 'infinity') desc) = 1
+            )
             order by source, object, length(place), place
             """
         ).fetchall()
     return [SetAside(*row) for row in rows]
 
 
-def _last(home: Path) -> tuple[list[Any], list[Any], list[Any], str | None]:
+def _last(home: Path) -> tuple[list[LastBatch], list[Any], list[Any], str | None]:
     if not (home / WAREHOUSE_FILE).exists():
         return [], [], [], None
     try:
         # A run opens and closes the file several times; who looked in between would be in its way.
         with writer_lock(home), open_warehouse(home) as connection:
             batches = _batches(connection)
-            return batches, _builds(connection), _changed_fields(connection, [row[0] for row in batches]), None
+            shown = [batch_id for batch in batches for batch_id in (batch.batch_id, *batch.others)]
+            return batches, _builds(connection), _changed_fields(connection, shown), None
     except WarehouseBusy as busy:
         return [], [], [], str(busy)
 
 
-def _batches(connection: duckdb.DuckDBPyConnection) -> list[Any]:
-    return connection.execute(
+def _batches(connection: duckdb.DuckDBPyConnection) -> list[LastBatch]:
+    rows = connection.execute(
         f"""
         select
-            batch.batch_id,
-            batch.landed_at,
+            list(distinct batch.batch_id order by batch.batch_id),
+            max_by(batch.batch_id, batch.landed_at),
+            max(batch.landed_at),
             cast(sum(objects.rows_read) as bigint),
             cast(sum(objects.versions_stored) as bigint),
             cast(sum(objects.rows_quarantined) as bigint),
@@ -134,11 +145,15 @@ def _batches(connection: duckdb.DuckDBPyConnection) -> list[Any]:
         inner join ops.batch_object as objects using (batch_id)
         left join ops.batch_verdict as verdict using (batch_id)
         where batch.source <> 'kpimart'
-        group by batch.batch_id, batch.landed_at
-        order by batch.landed_at desc
+        group by batch.source, verdict.judged_at
+        order by max(batch.landed_at) desc
         limit {SHOWN}
         """
     ).fetchall()
+    return [
+        LastBatch(last, landed_at, read, stored, quarantined, verdict, tuple(each for each in together if each != last))
+        for together, last, landed_at, read, stored, quarantined, verdict in rows
+    ]
 
 
 def _changed_fields(connection: duckdb.DuckDBPyConnection, batch_ids: list[str]) -> list[Any]:

@@ -69,7 +69,7 @@ def _empty_packages(
         kept = set(account_files(package))
         files = [(table, file) for table in package.tables() for file in package.files(table) if file not in kept]
         for table, file in files:
-            package.area.remove(package.source, table, file.rpartition("/")[2])
+            package.area.remove(package.folder, table, file.rpartition("/")[2])
         if files:
             tell(f"emptied package {package.batch_id}")
             emptied += 1
@@ -77,14 +77,15 @@ def _empty_packages(
 
 
 def _remove_held(connection: duckdb.DuckDBPyConnection, before: datetime) -> int:
-    """Remove versions of batches that were held before, and can be accepted no more: a later one of the source was."""
+    """Remove versions of batches that were held before, and can be accepted no more: a later one of the object was."""
     tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
     out_of_date = """
-        select held_batch.batch_id
-        from ops.batch as held_batch
-        inner join ops.batch_verdict as held on held_batch.batch_id = held.batch_id
-        inner join ops.batch as later_batch on held_batch.source = later_batch.source
-        inner join ops.batch_verdict as later on later_batch.batch_id = later.batch_id
+        select held_part.batch_id
+        from ops.batch_object as held_part
+        inner join ops.batch_verdict as held on held_part.batch_id = held.batch_id
+        inner join ops.batch_object as later_part
+            on held_part.source = later_part.source and held_part.object = later_part.object
+        inner join ops.batch_verdict as later on later_part.batch_id = later.batch_id
         where
             held.verdict = 'held' and held.judged_at < ?
             and later.verdict = 'accepted' and later.judged_at > held.judged_at

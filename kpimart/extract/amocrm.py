@@ -500,6 +500,7 @@ def _entity_object(
 SOURCE = ApiSource(
     name=NAME,
     connect=connect,
+    rates=lambda _: RATES,
     objects=(
         _entity_object(
             LEADS,

@@ -729,6 +729,7 @@ def _directory_object(
 SOURCE = ApiSource(
     name=NAME,
     connect=connect,
+    rates=lambda _: RATES,
     objects=(
         _table_object(
             DEALS,

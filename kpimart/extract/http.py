@@ -42,6 +42,10 @@ class Rate(NamedTuple):
     seconds: float
 
 
+Rates = Mapping[str, tuple[Rate, ...]]
+"""The limits of a server, by name; the one without a name holds for every request."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a server said: `json` is None where it said nothing (204); `at` is its own clock, to the second."""
@@ -84,7 +88,7 @@ class Session(requests.Session):
         crm: str,
         settings: Settings,
         *,
-        rates: Mapping[str, tuple[Rate, ...]],
+        rates: Rates,
         base_url: str = "",
         retry_if: Callable[[int, Any], bool] = _never,
         pause_of: Callable[[int, Any], float | None] = lambda _, __: None,
@@ -258,8 +262,8 @@ def _moment(date: str) -> datetime:
 class Http:
     """A CRM's server. Bears threads.
 
-    rates: the limits to obey, by name; the one without a name holds for every request. Where the settings name
-    `requests_per_second`, that holds instead of all of them. retry_if, pause_of: as of `Session`.
+    rates: the limits to obey. Where the settings name `requests_per_second`, that holds instead of all of them.
+    retry_if, pause_of: as of `Session`.
     """
 
     def __init__(
@@ -268,7 +272,7 @@ class Http:
         base_url: str,
         settings: Settings,
         *,
-        rates: Mapping[str, tuple[Rate, ...]],
+        rates: Rates,
         auth: AuthBase | None = None,
         headers: Mapping[str, str] | None = None,
         retry_if: Callable[[int, Any], bool] = _never,

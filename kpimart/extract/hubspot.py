@@ -668,4 +668,4 @@ OBJECTS = (
 
 COUNTED = {"deals": Counted(at("properties.hubspot_owner_id"), iso_moment("properties.createdate"))}
 
-SOURCE = ApiSource("hubspot", connect, OBJECTS, _server_time, _totals, COUNTED)
+SOURCE = ApiSource("hubspot", connect, lambda _: RATES, OBJECTS, _server_time, _totals, COUNTED)

@@ -149,11 +149,18 @@ def held_together(connection: duckdb.DuckDBPyConnection, batch_id: str | None) -
 
     What was judged together is accepted together: a batch stores only what those that landed before it do not have.
     Raises SettingsError for a batch that is not held, and for one behind which another of its source was accepted:
-    what it tells is out of date, and what is still true of it has been read again.
+    what it tells is out of date, and what is still true of it has been read again. Of the source that is, of which an
+    object is the same: another part of it does not read again what this one brought.
     """
     rows = connection.execute(
         """
-        select batch.batch_id, batch.source, verdict.verdict, verdict.judged_at
+        select
+            batch.batch_id,
+            coalesce(
+                (select list(source || ' ' || object) from ops.batch_object where batch_id = batch.batch_id), []
+            ) as objects,
+            verdict.verdict,
+            verdict.judged_at
         from ops.batch as batch
         left join ops.batch_verdict as verdict using (batch_id)
         where batch.source <> $decisions
@@ -168,8 +175,8 @@ def held_together(connection: duckdb.DuckDBPyConnection, batch_id: str | None) -
     if verdict != "held":
         raise SettingsError(f"batch {name} is not held but {verdict or 'not judged'}; there is nothing to override")
     group = [row for row in rows if row[2] == "held" and row[3] == judged_at]
-    sources = {row[1] for row in group}
-    later = [row[0] for row in rows if row[1] in sources and row[2] == "accepted" and row[3] > judged_at]
+    objects = {name for row in group for name in row[1]}
+    later = [row[0] for row in rows if row[2] == "accepted" and row[3] > judged_at and objects & {*row[1]}]
     if later:
         raise SettingsError(
             f"batch {name} is out of date: {later[-1]} of the same source was accepted after it was held, and has read "
@@ -279,6 +286,9 @@ create or replace view pending.batch as
 select * from ops.batch where batch_id not in (select batch_id from ops.batch_verdict);
 """
 
+# What was judged together is one night's: a long read leaves several packages of an object. A full export is a whole.
+_EXPORT = "case when extent = 'full' then batch_id end"
+
 _NO_CHANGES = "select null::varchar as source, null::timestamptz as changed_at where false"
 
 _LAST_CHANGES = """
@@ -292,25 +302,37 @@ with
 
 waiting as (
 
-    select objects.*, batch.landed_at
+    select
+        objects.*,
+        batch.landed_at,
+        sum(rows_read) over (partition by source, object, extent, {_EXPORT}) as rows_tonight
     from ops.batch_object as objects
-    inner join pending.batch as batch using (batch_id)
+    inner join pending.batch as batch using (batch_id, source)
+
+),
+
+nights as (
+
+    select source, object, extent, max(batch.landed_at) as landed_at, sum(rows_read) as rows_read
+    from ops.batch_object as objects
+    inner join ops.batch as batch using (batch_id, source)
+    inner join ops.batch_verdict as verdict using (batch_id)
+    where verdict.verdict = 'accepted'
+    group by source, object, extent, verdict.judged_at, {_EXPORT}
 
 ),
 
 usual as (
 
-    select waiting.batch_id, waiting.object, count(*) as times_before, median(before.rows_read) as usual_rows
+    select waiting.batch_id, waiting.object, count(*) as times_before, median(nights.rows_read) as usual_rows
     from waiting
-    inner join ops.batch_object as before
-        on waiting.source = before.source and waiting.object = before.object and waiting.extent = before.extent
-    inner join ops.batch as earlier
+    inner join nights
         on
-            before.batch_id = earlier.batch_id
-            and earlier.landed_at < waiting.landed_at
-            and earlier.landed_at >= waiting.landed_at - interval {USUAL_DAYS} day
-    inner join ops.batch_verdict as verdict
-        on before.batch_id = verdict.batch_id and verdict.verdict = 'accepted'
+            waiting.source = nights.source
+            and waiting.object = nights.object
+            and waiting.extent = nights.extent
+            and nights.landed_at < waiting.landed_at
+            and nights.landed_at >= waiting.landed_at - interval {USUAL_DAYS} day
     group by waiting.batch_id, waiting.object
 
 ),
@@ -329,7 +351,7 @@ changed as (
 )
 
 select
-    waiting.* exclude (landed_at),
+    waiting.* exclude (landed_at, rows_tonight),
     coalesce(rows_quarantined / nullif(rows_read, 0), 0) as quarantined_share,
     -- where a source lists what it has, one stage of three that was taken away is no export that was cut short
     case
@@ -339,7 +361,7 @@ select
     usual.usual_rows,
     case
         when usual.times_before >= {USUAL_TIMES} and usual.usual_rows >= {USUAL_RECORDS}
-            then rows_read / usual.usual_rows
+            then rows_tonight / usual.usual_rows
     end as share_of_usual,
     coalesce(changed.fields_changed, 0) as fields_changed,
     changed.changed_fields,
@@ -506,10 +528,10 @@ def _naming_unreadable(packages: Sequence[Package]) -> Iterator[None]:
         if "parquet" not in str(error).lower():
             raise
         named = [package for package in packages if package.load_id in str(error)] or packages
-        load_ids = [package.load_id for package in named]
+        files = [package.area.path(package.folder, "*", f"{package.load_id}.*") for package in named]
         raise StorageFailed(
-            f"load package {' or '.join(load_ids)} in {named[0].area.path(named[0].source)} cannot be read: {error}; "
-            f"remove its files ({', '.join(f'{load_id}.*' for load_id in load_ids)}) and fetch again"
+            f"load package {' or '.join(package.batch_id for package in named)} cannot be read: {error}; remove its "
+            f"files ({', '.join(files)}) and fetch again"
         ) from error
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,6 +66,12 @@ class LandingArea:
         """The content of a file in it."""
         with self.errors():
             return bytes(self.filesystem.cat_file(self._path(*place)))
+
+    def changed_at(self, *place: str) -> datetime:
+        """When a file in it was last written, by the clock of what holds it."""
+        with self.errors():
+            moment: datetime = self.filesystem.modified(self._path(*place))
+            return moment
 
     def remove(self, *place: str) -> None:
         """Remove a file in it."""

@@ -30,12 +30,12 @@ from pydantic import SecretStr
 from kpimart.errors import AccessRefused, BadSourceData, SettingsError
 from kpimart.extract.auth import required_secret
 from kpimart.extract.by_id import Found, is_page_after, pages_by_id
-from kpimart.extract.http import Answer, Http, NotThere, Rate
+from kpimart.extract.http import Answer, Http, NotThere, Rate, Rates
 from kpimart.extract.source import ApiObject, ApiSource, Counted, Cursor, Json, Listing, Page, Total, at
 from kpimart.settings import Settings
 
 ROWS = 1000
-CLOUD_RATES = {"": (Rate(1, 1.0),)}
+CLOUD_RATES: Rates = {"": (Rate(1, 1.0),)}
 TRACKED = ("stage_id", "user_id", "expected_revenue", "active")
 
 _SALES = "the group Sales / User: All Documents"
@@ -242,8 +242,7 @@ def connect(settings: Settings) -> Iterator[Client]:
     own = settings.odoo
     url, database, user = (_required(name, getattr(own, name)) for name in ("url", "database", "user"))
     key = required_secret("odoo", "token", own.token)
-    rates = CLOUD_RATES if (urlsplit(url).hostname or "").endswith(".odoo.com") else {}
-    with Http("odoo", url.rstrip("/"), settings, rates=rates, retry_if=_is_passing) as http:
+    with Http("odoo", url.rstrip("/"), settings, rates=_rates(settings), retry_if=_is_passing) as http:
         version = _version(http)
         signed_in = _call(http, "common", "authenticate", [database, user, key.get_secret_value(), {}]).json
         if "error" in signed_in:
@@ -263,6 +262,11 @@ def connect(settings: Settings) -> Iterator[Client]:
             own.properties,
             {str(canonical): name for canonical, name in own.fields.items()},
         )
+
+
+def _rates(settings: Settings) -> Rates:
+    """Those of Odoo's own cloud; a server of the company's own has none."""
+    return CLOUD_RATES if (urlsplit(settings.odoo.url or "").hostname or "").endswith(".odoo.com") else {}
 
 
 def _version(http: Http) -> int:
@@ -509,6 +513,7 @@ _TEXT, _ID, _FLAG, _NUMBER = (str,), (int,), (bool,), (int, float)
 SOURCE = ApiSource(
     "odoo",
     connect,
+    _rates,
     (
         _object(
             LEADS,

@@ -5,6 +5,9 @@ tables for the quarantined records, for the ids that the source listed, for fiel
 what was read. dlt's marker in `_dlt_loads` comes last and makes a package complete; what a killed fetch left has none,
 is never read, and is removed by the next fetch.
 
+Where an API sets no rate, an object is a part of its source: several processes may fetch a part each, and a part's
+packages lie in a folder of its own, `<landing>/<source>__<object>/`, so that none of them touches a neighbour's.
+
 The account of an object says where the next fetch goes on. It is taken from the last package whose batch the raw gate
 did not hold, so nothing that was held is skipped. A long read leaves several packages, each with a place to go on from.
 """
@@ -15,16 +18,16 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kpimart.clock import Clock
+from kpimart.clock import Clock, utc_now
 from kpimart.errors import KpiMartError, SettingsError, WarehouseBusy
 from kpimart.extract.canonical import OBJECTS
 from kpimart.extract.files import open_files
@@ -41,12 +44,18 @@ OBJECT_TABLE = "package_object"
 LISTING_TABLE = "listing"
 SCHEMA_CHANGE_TABLE = "schema_change"
 _MARKERS = "_dlt_loads"
+# Between a source and its object in the name of a part's folder, as between those in the name of a table of raw.
+_OF = "__"
 # dlt makes the folder of a source unless its mark is there, and keeps its schemas beside.
 _INITIALISED, _VERSIONS = "init", "_dlt_version"
 
 # A package ends when it has so many records, or took so long: that is what an interruption costs.
 PACKAGE_RECORDS = 250_000
 PACKAGE_SECONDS = 60.0
+
+# Its files come into the landing area one after the other, once it is read. Where other homes fetch into the same area,
+# which this home's locks do not see, what is without a marker for no longer may be that of a living fetch.
+LONGEST_WRITING = timedelta(hours=1)
 
 # Python's own 700 let the search for cycles take up to half of the time of reading.
 OBJECTS_BETWEEN_SEARCHES = 100_000
@@ -79,43 +88,48 @@ class FetchReport:
 
 @dataclass(frozen=True)
 class Package:
-    """A load package in the landing area that has its marker."""
+    """A load package in the landing area that has its marker; `folder` is its source's, or that of a part of it."""
 
     area: LandingArea
-    source: str
+    folder: str
     load_id: str
+
+    @property
+    def source(self) -> str:
+        """The source that it was fetched from."""
+        return _source_of(self.folder)
 
     @property
     def batch_id(self) -> str:
         """The id of the batch that landing makes of it."""
-        return batch_id_of(self.source, self.load_id)
+        return batch_id_of(self.folder, self.load_id)
 
     def is_complete(self) -> bool:
         """False if the process was killed in the middle of the last line that it wrote, that of the marker."""
         try:
-            json.loads(self.area.read(self.source, _MARKERS, _marker_of(self.source, self.load_id)))
+            json.loads(self.area.read(self.folder, _MARKERS, _marker_of(self.source, self.load_id)))
         except json.JSONDecodeError:
             return False
         return True
 
     def tables(self) -> list[str]:
         """Its tables that may have rows."""
-        return [name for name in self.area.names(self.source) if not name.startswith("_") and self.files(name)]
+        return [name for name in self.area.names(self.folder) if not name.startswith("_") and self.files(name)]
 
     def files(self, table: str) -> list[str]:
         """The Parquet files of one of its tables, as DuckDB reads them; none if there were no rows."""
-        names = self.area.names(self.source, table)
-        return [self.area.path(self.source, table, name) for name in names if _load_id_of(name) == self.load_id]
+        names = self.area.names(self.folder, table)
+        return [self.area.path(self.folder, table, name) for name in names if _load_id_of(name) == self.load_id]
 
 
-def batch_id_of(source: str, load_id: str) -> str:
-    """The id of the batch that a package becomes."""
-    return f"{source}-{load_id}"
+def batch_id_of(folder: str, load_id: str) -> str:
+    """The id of the batch that a package becomes: two parts may be given the same load id."""
+    return f"{folder}-{load_id}"
 
 
 def account_files(package: Package) -> list[str]:
     """The files of a package that say where the next fetch goes on: the account of its objects, then its marker."""
-    marker = package.area.path(package.source, _MARKERS, _marker_of(package.source, package.load_id))
+    marker = package.area.path(package.folder, _MARKERS, _marker_of(package.source, package.load_id))
     return [*package.files(OBJECT_TABLE), marker]
 
 
@@ -123,10 +137,10 @@ def fetch_state(settings: Settings, landed: Collection[str]) -> list[str]:
     """What a fetch goes on from, without the records: dlt's own files, and the accounts of landed packages."""
     area = landing_area(settings)
     files = []
-    for source in _sources_in(area):
-        files += [area.path(source, name) for name in area.names(source) if name == _INITIALISED]
-        files += [area.path(source, _VERSIONS, name) for name in area.names(source, _VERSIONS)]
-        for package in _packages_of(area, source):
+    for folder in _folders_in(area):
+        files += [area.path(folder, name) for name in area.names(folder) if name == _INITIALISED]
+        files += [area.path(folder, _VERSIONS, name) for name in area.names(folder, _VERSIONS)]
+        for package in _packages_in(area, folder):
             if package.batch_id in landed and package.is_complete():
                 files += account_files(package)
     return files
@@ -163,8 +177,18 @@ def object_names(source: str) -> tuple[str, ...]:
     return tuple(each.name for each in api_source(source).objects) if source in API_SOURCES else tuple(OBJECTS)
 
 
-def parts_of(settings, source):
-    return (object_names(source),)
+def parts_of(settings: Settings, source: str) -> tuple[tuple[str, ...], ...]:
+    """What of a source several processes may fetch at the same time: a part an object, or one part with all of them.
+
+    One part are the APIs that set a rate, or were given one in the settings: it is the process that counts requests,
+    and the account that they are counted for. So are files and a database, because what is read of them belongs to one
+    moment. Raises SettingsError.
+    """
+    _require_known(source)
+    names = object_names(source)
+    if source not in API_SOURCES or getattr(settings, source).requests_per_second:
+        return (names,)
+    return (names,) if api_source(source).rates(settings) else tuple((name,) for name in names)
 
 
 def fetch(
@@ -179,26 +203,50 @@ def fetch(
 ) -> FetchReport:
     """Read a source and leave complete load packages, at least one.
 
-    folder: where the source `files` finds its files, instead of `files.folder`. held: the batches that the raw gate
-    held; what they brought is read again. Raises SettingsError, AccessRefused, SourceUnreachable, BadSourceData,
+    objects: only these; what `parts_of` divides may be fetched by several processes at the same time, on one machine or
+    several. folder: where the source `files` finds its files, instead of `files.folder`. held: the batches that the raw
+    gate held; what they brought is read again. Raises SettingsError, AccessRefused, SourceUnreachable, BadSourceData,
     StorageFailed; what was read before is in a complete package then. WarehouseBusy if another process is fetching it.
     """
-    if source not in SOURCES:
-        raise SettingsError(f"there is no source {source!r}; known are {', '.join(sorted(SOURCES))}")
+    wanted = _wanted(source, objects)
     area = landing_area(settings)
     home = settings.home.absolute()
     if "%" in str(home):
         # dlt takes the path of its working folder for a pattern to fill in.
         raise SettingsError(f"home: expected a path without '%', found {home}; choose another with KPIMART_HOME")
-    known = LastKnown(area, source, held)
+    known = LastKnown(area, source, held, wanted)
     fetched_at = clock()
+    parts, folders = parts_of(settings, source), _folders_of(source, wanted)
+    if len(parts) > 1 and wanted in parts:
+        # A part is written into a folder of its own; anything else into the source's, alone with each part that it is.
+        folders = folders[1:]
     with (
-        SOURCES[source](settings, folder, fetched_at, known, progress) as readings,
+        SOURCES[source](settings, folder, wanted, fetched_at, known, progress) as readings,
         storage_errors(f"writing a load package to {area.url}"),
-        _alone(area, source, home) as working_folder,
+        _alone(area, folders, home) as working_folder,
         _cycles_seldom_sought(),
     ):
-        return _write_packages(source, readings, area, working_folder, fetched_at, clock)
+        for each in {*folders} & {*_folders_in(area)}:
+            _remove_incomplete(area, each, is_shared=settings.landing is not None)
+        return _write_packages(folders[0], readings, area, working_folder, fetched_at, clock)
+
+
+def _require_known(source: str) -> None:
+    if source not in SOURCES:
+        raise SettingsError(f"there is no source {source!r}; known are {', '.join(sorted(SOURCES))}")
+
+
+def _wanted(source: str, objects: Sequence[str] | None) -> tuple[str, ...]:
+    """The objects to read, all if none is named, in the order in which the source has them."""
+    _require_known(source)
+    names = object_names(source)
+    unknown = sorted({*(objects or ())} - {*names})
+    if unknown:
+        raise SettingsError(f"{source} has no object {', '.join(unknown)}; it has {', '.join(names)}")
+    wanted = tuple(name for name in names if not objects or name in objects)
+    if source not in API_SOURCES and wanted != names:
+        raise SettingsError(f"{source} is read as a whole, because its objects belong to one moment; name no object")
+    return wanted
 
 
 @contextmanager
@@ -213,7 +261,7 @@ def _cycles_seldom_sought() -> Iterator[None]:
 
 
 def _write_packages(
-    source: str,
+    folder: str,
     readings: Sequence[Reading],
     area: LandingArea,
     working_folder: Path,
@@ -222,26 +270,31 @@ def _write_packages(
 ) -> FetchReport:
     batch_ids: list[str] = []
     objects: list[ObjectRead] = []
-    pipeline = _pipeline(source, area, working_folder)
+    pipeline = _pipeline(folder, area, working_folder)
     while not batch_ids or not all(reading.is_done for reading in readings):
-        load_id, read = _write_package(source, readings, pipeline, area, clock() if batch_ids else fetched_at)
-        batch_ids.append(batch_id_of(source, load_id))
+        load_id, read = _write_package(folder, readings, pipeline, area, clock() if batch_ids else fetched_at)
+        batch_ids.append(batch_id_of(folder, load_id))
         objects += read
         failures = [reading.failure for reading in readings if reading.failure]
         if failures:
             raise failures[0]
-    return FetchReport(source, tuple(batch_ids), fetched_at, tuple(objects))
+    return FetchReport(_source_of(folder), tuple(batch_ids), fetched_at, tuple(objects))
 
 
 class LastKnown(Mapping[str, Known]):
     """What the last complete packages of a source that were not held say of each object, by its name.
 
-    The newest package tells of most objects, so packages are looked into only until the object asked for is found.
+    The newest packages tell of most objects, so packages are looked into only until the object asked for is found.
+    objects: those that may be asked for; by default all.
     """
 
-    def __init__(self, area: LandingArea, source: str, held: Collection[str]) -> None:
+    def __init__(
+        self, area: LandingArea, source: str, held: Collection[str], objects: Sequence[str] | None = None
+    ) -> None:
         self._found: dict[str, Known] = {}
-        packages = [package for package in _packages_of(area, source) if package.batch_id not in held]
+        folders = {*_folders_of(source, objects or object_names(source))} & {*_folders_in(area)}
+        packages = _in_order(package for folder in folders for package in _packages_in(area, folder))
+        packages = [package for package in packages if package.batch_id not in held]
         self._accounts = (_account_in(package) for package in reversed(packages) if package.is_complete())
 
     def __getitem__(self, name: str) -> Known:
@@ -277,68 +330,102 @@ def _account_in(package: Package) -> dict[str, Known]:
 def complete_packages(settings: Settings, *, taken: Collection[str] = ()) -> list[Package]:
     """The complete packages of all sources, in the order in which they were fetched, but for the batches `taken`."""
     area = landing_area(settings)
-    packages = [package for source in _sources_in(area) for package in _packages_of(area, source)]
-    wanted = [package for package in packages if package.batch_id not in taken and package.is_complete()]
-    return sorted(wanted, key=lambda package: (float(package.load_id), package.source))
+    packages = (package for folder in _folders_in(area) for package in _packages_in(area, folder))
+    return _in_order(package for package in packages if package.batch_id not in taken and package.is_complete())
 
 
-def _sources_in(area: LandingArea) -> list[str]:
+def sources_in(area: LandingArea) -> list[str]:
+    """The sources of which something lies in the landing area."""
+    return sorted({_source_of(folder) for folder in _folders_in(area)})
+
+
+def _folders_in(area: LandingArea) -> list[str]:
     return [name for name in area.names() if not name.startswith(".")]
 
 
-def _packages_of(area: LandingArea, source: str) -> list[Package]:
-    """The packages of a source that have a marker, whole or not, in the order in which they were fetched."""
-    prefix, suffix = _marker_of(source, "*").split("*")
-    markers = [name for name in area.names(source, _MARKERS) if name.startswith(prefix) and name.endswith(suffix)]
+def _folders_of(source: str, objects: Sequence[str]) -> tuple[str, ...]:
+    """Where packages with these objects may lie: the source's own folder, and those of its parts."""
+    return (source, *(f"{source}{_OF}{name}" for name in objects))
+
+
+def _source_of(folder: str) -> str:
+    return folder.partition(_OF)[0]
+
+
+def _in_order(packages: Iterable[Package]) -> list[Package]:
+    """Packages in the order in which they were fetched."""
+    return sorted(packages, key=lambda package: (float(package.load_id), package.folder))
+
+
+def _packages_in(area: LandingArea, folder: str) -> list[Package]:
+    """The packages of a folder that have a marker, whole or not, in the order in which they were fetched."""
+    prefix, suffix = _marker_of(_source_of(folder), "*").split("*")
+    markers = [name for name in area.names(folder, _MARKERS) if name.startswith(prefix) and name.endswith(suffix)]
     load_ids = [name.removeprefix(prefix).removesuffix(suffix) for name in markers]
-    return [Package(area, source, load_id) for load_id in sorted(load_ids, key=float)]
+    return _in_order(Package(area, folder, load_id) for load_id in load_ids)
 
 
 @contextmanager
-def _alone(area: LandingArea, source: str, home: Path) -> Iterator[Path]:
-    """An empty working folder for dlt, while no other process of this home fetches this source."""
-    working_folder = home / "landing" / ".dlt" / source
-    working_folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(working_folder.with_name(f"{source}.lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise WarehouseBusy(f"another process is fetching {source} into {area.url}; wait for it, then rerun") from None
-    try:
-        shutil.rmtree(working_folder, ignore_errors=True)
-        _remove_incomplete(area, source)
-        yield working_folder
-    finally:
-        shutil.rmtree(working_folder, ignore_errors=True)
-        lock.release()
+def _alone(area: LandingArea, folders: Sequence[str], home: Path) -> Iterator[Path]:
+    """An empty working folder for dlt, while no other process of this home fetches into any of these folders."""
+    working_folders = [home / "landing" / ".dlt" / folder for folder in folders]
+    working_folders[0].parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as locks:
+        for folder in working_folders:
+            try:
+                locks.enter_context(FileLock(folder.with_name(f"{folder.name}.lock"), timeout=0))
+            except Timeout:
+                raise WarehouseBusy(
+                    f"another process is fetching {folder.name.replace(_OF, ' ')} into {area.url}; wait for it, then "
+                    "rerun"
+                ) from None
+        try:
+            for folder in working_folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            yield working_folders[0]
+        finally:
+            shutil.rmtree(working_folders[0], ignore_errors=True)
 
 
 def remove_incomplete(settings: Settings) -> None:
     """Remove what killed fetches of any source left; raises WarehouseBusy while one is being fetched."""
     area, home = landing_area(settings), settings.home.absolute()
-    for source in {*_sources_in(area), *(path.name for path in home.glob("landing/.dlt/*/"))}:
-        with _alone(area, source, home):
-            pass
+    for folder in {*_folders_in(area), *(path.name for path in home.glob("landing/.dlt/*/"))}:
+        with _alone(area, (folder,), home):
+            left = _remove_incomplete(area, folder, is_shared=settings.landing is not None)
+        if left:
+            raise WarehouseBusy(
+                f"{area.url}: {left[0]} belongs to no complete package, and was written within the last hour: another "
+                "machine may be fetching. Rerun when it is done, or in an hour"
+            )
 
 
-def _remove_incomplete(area: LandingArea, source: str) -> None:
+def _remove_incomplete(area: LandingArea, folder: str, *, is_shared: bool) -> list[str]:
     """Remove the files of packages that have no whole marker: a killed fetch left them, and nobody will read them.
 
-    Only the last marker can have been cut off, because each fetch begins with this.
+    Only the last marker can have been cut off, because each fetch begins with this. is_shared: others than this home
+    fetch into this area. Returns the files that stay, because one of them may still be at it.
     """
-    packages = _packages_of(area, source)
+    packages = _packages_in(area, folder)
+    unread: list[tuple[str, str]] = []
     if packages and not packages[-1].is_complete():
-        area.remove(source, _MARKERS, _marker_of(source, packages.pop().load_id))
+        unread.append((_MARKERS, _marker_of(packages[-1].source, packages.pop().load_id)))
     complete = {package.load_id for package in packages}
-    for table in area.names(source):
-        for name in area.names(source, table) if not table.startswith("_") else ():
+    for table in area.names(folder):
+        for name in area.names(folder, table) if not table.startswith("_") else ():
             is_of_nobody = name.endswith(".parquet") and _load_id_of(name) not in complete
             if is_of_nobody or name.endswith(UNFINISHED):
-                area.remove(source, table, name)
+                unread.append((table, name))
+    recent = utc_now() - LONGEST_WRITING
+    living = [place for place in unread if is_shared and area.changed_at(folder, *place) > recent]
+    for place in unread:
+        if place not in living:
+            area.remove(folder, *place)
+    return ["/".join((folder, *place)) for place in living]
 
 
 def _write_package(
-    source: str, readings: Sequence[Reading], pipeline: Any, area: LandingArea, fetched_at: datetime
+    folder: str, readings: Sequence[Reading], pipeline: Any, area: LandingArea, fetched_at: datetime
 ) -> tuple[str, list[ObjectRead]]:
     """Write what the readings have to give, up to a package full of it. Objects are read at the same time."""
     # Imported here, because it takes longer than many a command of the command line.
@@ -358,7 +445,7 @@ def _write_package(
                 yield from _tables(item)
 
     resources = [
-        dlt.resource(take(reading), name=f"{source}_{number}", parallelized=len(readings) > 1)
+        dlt.resource(take(reading), name=f"{folder}_{number}", parallelized=len(readings) > 1)
         for number, reading in enumerate(readings)
         if not reading.is_done
     ]
@@ -404,15 +491,19 @@ def _account(read: ObjectRead, fetched_at: datetime) -> Iterator[Any]:
         yield dlt.mark.with_table_name(change_table(read.schema_changes), SCHEMA_CHANGE_TABLE)
 
 
-def _pipeline(source: str, area: LandingArea, working_folder: Path) -> Any:
+def _pipeline(folder: str, area: LandingArea, working_folder: Path) -> Any:
     configure_dlt()
     import dlt
 
     return dlt.pipeline(
-        source,
+        _source_of(folder),
         pipelines_dir=str(working_folder),
-        destination=dlt.destinations.filesystem(bucket_url=area.url, layout="{table_name}/{load_id}.{file_id}.{ext}"),
-        dataset_name=source,
+        destination=dlt.destinations.filesystem(
+            bucket_url=area.url,
+            layout="{table_name}/{load_id}.{file_id}.{ext}",
+            enable_dataset_name_normalization=False,
+        ),
+        dataset_name=folder,
     )
 
 
@@ -434,14 +525,24 @@ class _WholeReading:
 
 @contextmanager
 def _open_files(
-    settings: Settings, folder: Path | None, fetched_at: datetime, _: Mapping[str, Known], progress: Progress
+    settings: Settings,
+    folder: Path | None,
+    _: Collection[str],
+    fetched_at: datetime,
+    __: Mapping[str, Known],
+    progress: Progress,
 ) -> Iterator[Sequence[Reading]]:
     yield [_WholeReading(open_files(settings, folder, extracted_at=fetched_at, progress=progress))]
 
 
 @contextmanager
 def _open_sql(
-    settings: Settings, _: Path | None, fetched_at: datetime, known: Mapping[str, Known], progress: Progress
+    settings: Settings,
+    _: Path | None,
+    __: Collection[str],
+    fetched_at: datetime,
+    known: Mapping[str, Known],
+    progress: Progress,
 ) -> Iterator[Sequence[Reading]]:
     with closing(open_sql(settings, known, extracted_at=fetched_at, progress=progress)) as items:
         yield [_WholeReading(items)]
@@ -450,7 +551,12 @@ def _open_sql(
 def _open_api(name: str) -> "OpenSource":
     @contextmanager
     def open_source(
-        settings: Settings, _: Path | None, __: datetime, known: Mapping[str, Known], progress: Progress
+        settings: Settings,
+        _: Path | None,
+        wanted: Collection[str],
+        __: datetime,
+        known: Mapping[str, Known],
+        progress: Progress,
     ) -> Iterator[Sequence[Reading]]:
         source = api_source(name)
         own = getattr(settings, name)
@@ -458,15 +564,19 @@ def _open_api(name: str) -> "OpenSource":
             yield [
                 ApiReading(name, each, client, own, known.get(each.name, Known(None, None)), progress)
                 for each in source.objects
+                if each.name in wanted
             ]
 
     return open_source
 
 
 OpenSource = Callable[
-    [Settings, Path | None, datetime, Mapping[str, Known], Progress], AbstractContextManager[Sequence[Reading]]
+    [Settings, Path | None, Collection[str], datetime, Mapping[str, Known], Progress],
+    AbstractContextManager[Sequence[Reading]],
 ]
-"""Opens a source: settings, the folder of files, the moment of the fetch, what is known of its objects, progress."""
+"""Opens a source: settings, the folder of files, the objects that are wanted of an API, the moment of the fetch, what
+is known of the objects, progress.
+"""
 
 SOURCES: dict[str, OpenSource] = {
     "files": _open_files,

@@ -691,6 +691,7 @@ OBJECTS: tuple[ApiObject[Company], ...] = (
 SOURCE = ApiSource(
     name="pipedrive",
     connect=connect,
+    rates=lambda _: RATES,
     objects=OBJECTS,
     server_time=server_time,
     totals=totals,

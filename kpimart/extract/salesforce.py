@@ -31,7 +31,7 @@ from simple_salesforce.util import call_salesforce
 
 from kpimart.errors import AccessRefused, BadSourceData, KpiMartError, SettingsError, SourceUnreachable
 from kpimart.extract.auth import RefreshingToken, RenewableAuth, required_secret
-from kpimart.extract.http import Session, server_clock
+from kpimart.extract.http import Rates, Session, server_clock
 from kpimart.extract.source import (
     ApiObject,
     ApiSource,
@@ -55,6 +55,8 @@ PAGE = 2_000
 SMALLEST_PAGE = 200
 BULK_PAGE = 10_000
 
+# Only the requests of a day are counted, and each answer tells how many are left.
+RATES: Rates = {}
 # The share of a day's requests that is not touched.
 LEFT_TO_OTHERS = 0.05
 # The log of deletions is kept for 15 days.
@@ -257,7 +259,7 @@ class Org:
         self.settings: SalesforceSettings = settings.salesforce
         self._http = settings.http
         login, instance_url = _log_in(settings)
-        self.session = Session("salesforce", settings, rates={}, base_url=instance_url, retry_if=_is_passing)
+        self.session = Session("salesforce", settings, rates=RATES, base_url=instance_url, retry_if=_is_passing)
         self.session.auth = login
         self.session.hooks["response"].append(self._note)
         self._last = threading.local()
@@ -840,6 +842,7 @@ OBJECTS: tuple[ApiObject[Org], ...] = (
 SOURCE = ApiSource(
     name="salesforce",
     connect=connect,
+    rates=lambda _: RATES,
     objects=OBJECTS,
     server_time=server_time,
     totals=totals,

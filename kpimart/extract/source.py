@@ -8,9 +8,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kpimart.settings import Settings
+
+if TYPE_CHECKING:
+    from kpimart.extract.http import Rates
 
 Json = dict[str, Any]
 Cursor = dict[str, Any]
@@ -175,12 +178,14 @@ class Counted:
 class ApiSource(Generic[C]):
     """A CRM. Its objects are read at the same time, with one client, which therefore must bear threads.
 
-    server_time: what its own clock says. totals: its own aggregates; None where its API has none. counted: how the
-    records of an object that has totals are counted, by its name.
+    rates: the limits that its client obeys, unless `requests_per_second` is set; where there is none, its objects may
+    be read by several processes. server_time: what its own clock says. totals: its own aggregates; None where its API
+    has none. counted: how the records of an object that has totals are counted, by its name.
     """
 
     name: str
     connect: Callable[[Settings], AbstractContextManager[C]]
+    rates: "Callable[[Settings], Rates]"
     objects: tuple[ApiObject[C], ...]
     server_time: Callable[[C], datetime]
     totals: Callable[[C, Settings], Iterator[Total]] | None = None

@@ -29,11 +29,12 @@ import requests
 from kpimart.errors import AccessRefused, BadSourceData, SettingsError, SourceUnreachable
 from kpimart.extract.auth import RenewableAuth, required_secret
 from kpimart.extract.by_id import Found, is_page_after, pages_by_id
-from kpimart.extract.http import Http
+from kpimart.extract.http import Http, Rates
 from kpimart.extract.source import ApiObject, ApiSource, Counted, Cursor, Json, Listing, Page, Total, at, iso_moment
 from kpimart.settings import Settings
 
 ROWS = 500
+RATES: Rates = {}
 
 _READS = "read access to it, as the group Sales gives it"
 # Words of errors of a database that is busy: SQLite's, then PostgreSQL's.
@@ -192,7 +193,7 @@ def connect(settings: Settings) -> Iterator[Client]:
     password = required_secret("tryton", "token", own.token).get_secret_value()
     url, path = url.rstrip("/"), f"/{database}/rpc/"
     auth = _SessionAuth(url + path, user, password, settings.http.timeout_seconds)
-    with Http("tryton", url, settings, rates={}, auth=auth, retry_if=_is_passing) as http:
+    with Http("tryton", url, settings, rates=RATES, auth=auth, retry_if=_is_passing) as http:
         yield Client(
             http,
             path,
@@ -431,6 +432,7 @@ _TEXT, _ID = (str,), (int,)
 SOURCE = ApiSource(
     "tryton",
     connect,
+    lambda _: RATES,
     (
         _object(
             OPPORTUNITIES,

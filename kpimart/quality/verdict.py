@@ -4,8 +4,8 @@ Knows nothing of Great Expectations, whose import takes seconds: the process tha
 """
 
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -18,6 +18,7 @@ Severity = Literal["critical", "warning", "info"]
 Outcome = Literal["passed", "failed", "errored"]
 
 WIDTH = 120
+SHOWN_SUBJECTS = 3
 
 WHAT_STAYS = {
     "raw": "The batch is held and no figure has changed.",
@@ -97,37 +98,59 @@ def explain(verdict: Verdict, subject: str | None = None) -> str:
     return "\n".join(lines)
 
 
+def named(subject_ids: Sequence[str]) -> str:
+    """What was judged together, in few words: of many batches the first ones stand for the rest."""
+    shown = ", ".join(subject_ids[:SHOWN_SUBJECTS])
+    more = len(subject_ids) - SHOWN_SUBJECTS
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
 def record(
     connection: duckdb.DuckDBPyConnection, subject_id: str, verdict: Verdict, clock: Callable[[], datetime]
 ) -> None:
     """Keep the verdict in `ops.quality_result`; judged again, a subject keeps only its last verdict.
 
-    subject_id is the batch or the build that was judged; `clock` gives an aware time. Runs in the caller's transaction.
+    subject_id is the batch or the build that was judged; `clock` gives an aware time. Of what was found in the objects
+    of a source, a batch keeps what is about its own: others may have been judged with it. Runs in the caller's
+    transaction.
     """
-    judged_at = clock()
     connection.execute(
         "delete from ops.quality_result where subject_id = ? and boundary = ?", [subject_id, verdict.boundary]
     )
-    for result in verdict.results:
-        connection.execute(
-            """
-            insert into ops.quality_result (
-                subject_id, boundary, table_name, expectation, severity, outcome, observed, expected, samples, judged_at
-            ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            [
-                subject_id,
-                verdict.boundary,
-                result.table,
-                result.expectation,
-                result.severity,
-                result.outcome,
-                result.observed,
-                result.expected,
-                result.samples,
-                judged_at,
-            ],
+    if not verdict.results:
+        return
+    connection.execute(
+        """
+        insert into ops.quality_result (
+            subject_id, boundary, table_name, expectation, severity, outcome, observed, expected, samples, judged_at
         )
+        select
+            $subject_id,
+            $boundary,
+            result."table",
+            result.expectation,
+            result.severity,
+            result.outcome,
+            result.observed,
+            result.expected,
+            result.samples,
+            $judged_at
+        from (select unnest($results) as result)
+        where
+            result."table" not in (
+                select source || '__' || object
+                from ops.batch_object
+                group by source, object
+                having not bool_or(batch_id = $subject_id)
+            )
+        """,
+        {
+            "subject_id": subject_id,
+            "boundary": verdict.boundary,
+            "results": [asdict(result) for result in verdict.results],
+            "judged_at": clock(),
+        },
+    )
 
 
 def read_verdict(connection: duckdb.DuckDBPyConnection, subject_id: str, boundary: Boundary) -> Verdict:

@@ -161,7 +161,9 @@ def _crm() -> Iterator[None]:
         "deals", read=reading("deals"), keep=("id", "dealname", "amount", "hubspot_owner_id", "note")
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(hubspot, "SOURCE", ApiSource("hubspot", connect, (owners, deals), server_time=Company.clock))
+        patched.setattr(
+            hubspot, "SOURCE", ApiSource("hubspot", connect, lambda _: {}, (owners, deals), server_time=Company.clock)
+        )
         yield
 
 

@@ -415,6 +415,15 @@ def test_a_held_batch_is_accepted_by_name_and_reason_as_of_now(home: Path) -> No
         pipeline.accept(Settings(home=home), CFO)
 
 
+def test_of_batches_that_were_held_together_only_what_was_refused_is_overridden(home: Path) -> None:
+    for batch_id, outcome in (("crm-deals", "failed"), ("crm-users", "passed")):
+        batch_judged(home, batch_id, NEXT_NIGHT, verdict="held")
+        values = [batch_id, outcome, NEXT_NIGHT]
+        change(home, "insert into ops.quality_result values (?, 'raw', 't', 'z', 'critical', ?, '', '', '', ?)", values)
+    assert pipeline.accept(Settings(home=home), CFO) == ["crm-deals", "crm-users"]
+    assert ask(home, "select id from raw.kpimart__override") == [("raw:crm-deals",)]
+
+
 def test_what_a_release_rests_on_by_override_is_in_its_manifest(home: Path) -> None:
     test_a_held_batch_is_accepted_by_name_and_reason_as_of_now(home)
     build_made(home, "20270110T020000Z", NEXT_NIGHT + TWO)

@@ -108,7 +108,7 @@ def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Company:
         updated_at=iso_moment("changed"),
     )
     counted = {"deals": Counted(at("owner"), iso_moment("created"), at("amount"))}
-    source = ApiSource("hubspot", connect, (deals,), Company.clock, Company.totals, counted)
+    source = ApiSource("hubspot", connect, lambda _: {}, (deals,), Company.clock, Company.totals, counted)
     monkeypatch.setattr(hubspot, "SOURCE", source)
     made.write(1)
     made.write(2)

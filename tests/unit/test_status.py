@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kpimart.errors import ReleaseDamaged
-from kpimart.status import SHOWN, LastBatch, LastBuild, read_status
+from kpimart.status import SHOWN, LastBatch, LastBuild, read_quarantine, read_status
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse
 
 NOON = datetime(2027, 1, 9, 12, tzinfo=UTC)
@@ -111,6 +111,33 @@ def test_a_batch_may_be_held_or_not_judged_yet_and_decisions_are_not_shown(home:
         ("held", "held"),
         ("files-1", "accepted"),
     ]
+
+
+def test_what_was_judged_together_is_told_of_together(home: Path) -> None:
+    change(
+        home,
+        """
+        insert into ops.batch
+        select 'part ' || second, 'files', landed_at, landed_at
+        from (
+            select second, timestamptz '2027-01-08' + second * interval 1 second as landed_at
+            from range(13) as r (second)
+        );
+        insert into ops.batch_object
+        select batch_id, source, 'deals', 'delta', 10, 9, 1, 0, 0, null from ops.batch where batch_id like 'part %';
+        insert into ops.batch_verdict
+        select batch_id, 'accepted', '2027-01-08 01:00:00+00', null from ops.batch where batch_id like 'part %';
+        insert into ops.quarantine
+        select batch_id, source, 'deals', batch_id, null, 'no id', '{}', now()
+        from ops.batch where batch_id in ('files-1', 'part 0', 'part 12')
+        """,
+    )
+    batches = read_status(home, at_noon).batches
+    assert [(batch.batch_id, batch.rows_read, len(batch.others)) for batch in batches] == [
+        ("part 12", 130, 12),
+        ("files-1", 8885, 0),
+    ]
+    assert [record.place for record in read_quarantine(home)] == ["part 0", "part 12"]
 
 
 def test_fields_that_changed_in_the_last_batches_are_told(home: Path) -> None:

@@ -12,10 +12,19 @@ import pytest
 
 from kpimart.errors import SourceUnreachable
 from kpimart.extract import packages
-from kpimart.extract.landing import LandedBatch, held_batches, judge, land, pending_batches
+from kpimart.extract.landing import (
+    LandedBatch,
+    accept_held,
+    held_batches,
+    held_together,
+    judge,
+    land,
+    pending_batches,
+)
 from kpimart.extract.packages import FetchReport, complete_packages, fetch
 from kpimart.extract.source import ApiObject, ApiSource, Cursor, Json, Listing, Page, iso_moment
 from kpimart.settings import Settings
+from kpimart.upkeep import keep_up
 from kpimart.warehouse import open_warehouse
 
 FIRST_NIGHT = datetime(2026, 11, 1, 2, tzinfo=UTC)
@@ -55,16 +64,20 @@ class Company:
             yield Page(records, {**cursor, "after": records[-1]["id"]})
         yield Page(cursor={"since": last}, listings=tuple(self.listings))
 
-    def fetch(self) -> FetchReport:
+    def fetch(self, *objects: str) -> FetchReport:
         with open_warehouse(self.home) as connection:
             held = held_batches(connection)
-        return fetch(self.settings, "hubspot", folder=None, clock=self.clock, held=held)
+        return fetch(self.settings, "hubspot", objects=objects, folder=None, clock=self.clock, held=held)
 
     def land(self, verdict: Any = "accepted") -> list[LandedBatch]:
         with open_warehouse(self.home) as connection:
             landed = land(connection, self.settings, clock=self.clock)
             judge(connection, pending_batches(connection), verdict, None, self.clock)
             return landed
+
+    def accept(self) -> None:
+        with open_warehouse(self.home) as connection:
+            accept_held(connection, held_together(connection, None), "accepted by hand", self.clock)
 
     def night(self, verdict: Any = "accepted") -> list[LandedBatch]:
         self.fetch()
@@ -98,7 +111,7 @@ def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Company:
         "deals", read=Company.read, keep=("id", "amount"), updated_at=iso_moment("changed"), needed={"id": (int,)}
     )
     people = ApiObject[Company]("owners", read=lambda _, __: iter([Page([{"id": 1}], {})]), keep=("id",))
-    source = ApiSource("hubspot", connect, (deals, people), server_time=Company.clock)
+    source = ApiSource("hubspot", connect, lambda _: {}, (deals, people), server_time=Company.clock)
     monkeypatch.setattr(packages, "api_source", lambda _: source)
     for number in range(1, 6):
         company.write(number, amount=10 * number)
@@ -167,6 +180,43 @@ def test_what_waits_for_its_verdict_is_not_read_again(company: Company) -> None:
     assert company.asked == [{}, {"since": "2026-10-01T12:00:00+00:00"}]
     company.land()
     assert company.raw() == FIVE
+
+
+def test_each_object_goes_on_where_it_was_read_last_by_itself_or_with_the_others(company: Company) -> None:
+    company.fetch("deals")
+    company.fetch("owners")
+    company.write(2, amount=21, day=2)
+    company.fetch()
+    company.write(3, amount=31, day=3)
+    company.fetch("deals")
+    since = [{"since": f"2026-10-0{day}T12:00:00+00:00"} for day in (1, 2)]
+    assert company.asked == [{}, *since]
+    company.land()
+    assert sorted(company.raw()) == sorted([*FIVE, ("2", 21, False), ("3", 31, False)])
+
+
+def test_a_part_that_was_held_is_not_out_of_date_because_another_was_accepted(company: Company) -> None:
+    company.fetch("deals")
+    company.land("held")
+    company.fetch("owners")
+    company.land()
+    company.now += timedelta(days=400)
+    assert keep_up(company.settings, clock=company.clock, tell=lambda _: None).held_versions == 0
+    company.accept()
+    assert company.raw() == FIVE
+    company.fetch("deals")
+    assert company.asked == [{}, {"since": "2026-10-01T12:00:00+00:00"}]
+
+
+def test_parts_may_have_the_same_load_id(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    company.fetch()
+    monkeypatch.setattr("dlt.extract.storage.create_load_id", lambda: "1895000000.5")
+    company.fetch("deals")
+    company.fetch("owners")
+    assert [batch.batch_id for batch in company.land()][1:] == [
+        "hubspot__deals-1895000000.5",
+        "hubspot__owners-1895000000.5",
+    ]
 
 
 def test_what_is_not_listed_within_its_bounds_has_vanished(company: Company) -> None:

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -268,6 +269,16 @@ def test_a_refresh_token_that_was_used_up_is_replaced_for_the_next_process(serve
     with oauth(server, tmp_path) as client:
         client.get("/crm")
     assert b"refresh_token=second" in server.bodies[2]
+
+
+def test_processes_that_renew_at_the_same_time_use_no_refresh_token_twice(server: Server, tmp_path: Path) -> None:
+    server.then(*(given("access", refresh_token=name) for name in ("second", "third", "fourth", "fifth")))
+    chosen = settings(tmp_path, client_id="app", client_secret="app-secret", refresh_token="first")
+    tokens = [RefreshingToken("hubspot", chosen, token_url=f"{server.url}/token", form={}) for _ in range(4)]
+    with ThreadPoolExecutor(len(tokens)) as processes:
+        list(processes.map(RefreshingToken.renew, tokens))
+    used = [body.decode().rpartition("=")[2] for body in server.bodies]
+    assert used == ["first", "second", "third", "fourth"]
 
 
 def test_a_newly_configured_refresh_token_counts_more_than_a_kept_one(server: Server, tmp_path: Path) -> None:

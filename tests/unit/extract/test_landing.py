@@ -367,6 +367,26 @@ def test_what_was_usual_a_month_ago_is_usual_no_more(crm: Any) -> None:
     assert pending(crm, "share_of_usual") == [(None,)]
 
 
+def test_what_was_judged_together_is_one_night(crm: Any) -> None:
+    """Nights of two packages of 20 records each, and one of three."""
+    crm.map_deals(extent="delta")
+    crm.write(*(f"D{number},Ann,Talking,2026-01-05,,100" for number in range(20)))
+    for _ in range(3):
+        crm.fetch()
+    crm.land()
+    crm.query("""
+        insert into ops.batch
+        select night || '-' || part, 'files', landed_at, landed_at
+        from (select night, timestamptz '2026-10-20' + night * interval 1 day as landed_at from range(7) as r (night)),
+            range(2) as p (part);
+        insert into ops.batch_object
+        select batch_id, 'files', 'deals', 'delta', 20, 20, 0, 0, 0, null from ops.batch where landed_at < '2026-11-01';
+        insert into ops.batch_verdict
+        select batch_id, 'accepted', landed_at, null from ops.batch where landed_at < '2026-11-01'
+    """)
+    assert pending(crm, "share_of_usual") == [(1.5,)] * 3
+
+
 def test_a_source_changed_last_when_its_last_record_did(crm: Any) -> None:
     crm.map_deals(columns={"updated_at": "changed"})
     future = f"{crm.clock.now + timedelta(days=400):%Y-%m-%d}"

@@ -1,5 +1,6 @@
 """Load packages lie in a folder or in a bucket, and nothing else is different. The bucket is a real S3 server's."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import fsspec
 import pytest
 
 from kpimart.doctor import Check, examine
-from kpimart.errors import SettingsError, StorageFailed
+from kpimart.errors import SettingsError, StorageFailed, WarehouseBusy
+from kpimart.extract import packages
 from kpimart.extract.landing_area import LandingArea
 from kpimart.extract.packages import LastKnown, complete_packages, landing_area, remove_incomplete
 
@@ -43,7 +45,9 @@ def test_what_is_fetched_into_it_is_landed_from_it(crm: Any, place: str) -> None
     assert not (crm.home / "landing" / "files").exists()
 
 
-def test_what_a_killed_fetch_left_in_it_is_never_read_and_is_removed(crm: Any, place: str) -> None:
+def test_what_a_killed_fetch_left_in_it_is_never_read_and_is_removed_once_no_other_home_can_be_writing_it(
+    crm: Any, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crm.landing = place
     crm.write(GOOD)
     crm.fetch()
@@ -54,6 +58,10 @@ def test_what_a_killed_fetch_left_in_it_is_never_read_and_is_removed(crm: Any, p
     with area.rewriting(area.path("files", "_dlt_loads", "files__1895000000.5.jsonl")) as stream:
         stream.write(b'{"load_id": ')
     (package,) = complete_packages(crm.settings)
+    with pytest.raises(WarehouseBusy, match="belongs to no complete package, and was written within the last hour"):
+        remove_incomplete(crm.settings)
+    assert len(area.names("files", "deals")) == 3
+    monkeypatch.setattr(packages, "LONGEST_WRITING", timedelta(0))
     remove_incomplete(crm.settings)
     assert [area.path("files", "deals", name) for name in area.names("files", "deals")] == package.files("deals")
     assert len(area.names("files", "_dlt_loads")) == 1

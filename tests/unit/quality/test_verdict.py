@@ -1,12 +1,13 @@
 """What opens and closes a gate, how it is told, how it is kept."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kpimart.quality.verdict import Outcome, Result, Severity, Verdict, explain, record
+from kpimart.quality.verdict import Outcome, Result, Severity, Verdict, explain, named, read_verdict, record
 from kpimart.warehouse import open_warehouse
 
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
@@ -84,6 +85,23 @@ def test_an_open_gate_is_told_in_a_line() -> None:
     assert explain(Verdict("raw", (PASSED, PASSED)), "files-1") == (
         "raw gate passed files-1: of 2 expectations all passed"
     )
+
+
+def test_a_batch_keeps_what_was_found_in_its_own_objects_and_in_no_other_batchs(tmp_path: Path) -> None:
+    found = tuple(replace(PASSED, table=table) for table in ("batch_object", "crm__deals", "crm__users"))
+    with open_warehouse(tmp_path) as connection:
+        connection.execute(
+            "insert into ops.batch_object select 'crm-' || object, 'crm', object, 'delta', 1, 1, 0, 0, 0, null "
+            "from unnest(['deals', 'users']) as objects (object)"
+        )
+        record(connection, "crm-deals", Verdict("raw", found), lambda: NOW)
+        kept = read_verdict(connection, "crm-deals", "raw")
+    assert [each.table for each in kept.results] == ["batch_object", "crm__deals"]
+
+
+def test_of_many_batches_the_first_ones_are_named() -> None:
+    assert named(["a", "b"]) == "a, b"
+    assert named([f"part-{number}" for number in range(13)]) == "part-0, part-1, part-2 and 10 more"
 
 
 def test_a_verdict_is_kept_and_a_second_one_takes_its_place(tmp_path: Path) -> None:
