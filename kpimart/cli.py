@@ -681,13 +681,15 @@ def demo_export(folder: Annotated[Path, typer.Argument(help="Where to write the 
 
 @demo.command("serve")
 def demo_serve(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen on loopback; 0: any.")] = 8765,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0: any.")] = 8765,
     until: Annotated[
         datetime | None,
         typer.Option(
             "--until", formats=["%Y-%m-%d"], help="The day on which the company stands.", show_default="2026-10-16"
         ),
     ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Whether its days pass by themselves, until today.")] = False,
     years: Annotated[int, typer.Option("--years", min=1, help="For how many years it has used its CRM by then.")] = 3,
     limits: Annotated[bool, typer.Option("--limits/--no-limits", help="Whether to keep the CRMs' limits.")] = True,
 ) -> None:
@@ -698,9 +700,9 @@ def demo_serve(
     from kpimart.demo.server.app import access, listening, run_until_interrupted
 
     day = until.date() if until else UNTIL
-    with listening(port) as listener:
+    with listening(port, host) as listener:
         world = World(until=day, opened_on=years_before(day, years))
-        served = Served(world, limits=limits)
+        served = Served(world, limits=limits, live=live)
         _print(render.rows_table(("api", "", ""), access(listener)))
         run_until_interrupted(served, listener)
 

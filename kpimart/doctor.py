@@ -83,9 +83,11 @@ def _versions() -> list[str]:
 
 
 def _settings(settings: Settings) -> Check | str:
-    secrets = Path(str(Settings.model_config.get("env_file") or ""))
-    if secrets.is_file() and secrets.stat().st_mode & stat.S_IROTH:
-        return Check("settings", "warning", f"everybody on this machine can read {secrets}: chmod 600 {secrets}")
+    secrets = [Path(str(Settings.model_config.get("env_file") or ""))]
+    secrets += settings.secrets_dir.iterdir() if settings.secrets_dir else []
+    for path in secrets:
+        if path.is_file() and path.stat().st_mode & stat.S_IROTH:
+            return Check("settings", "warning", f"everybody on this machine can read {path}: chmod 600 {path}")
     where = settings.config or "no kpimart.toml, only defaults and the environment"
     return f"{where}; time zone {settings.time_zone}, base currency {settings.base_currency}"
 

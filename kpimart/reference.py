@@ -26,7 +26,7 @@ from kpimart.paths import EXPECTATIONS, PROJECT
 from kpimart.publish.contract import CONTRACT_VERSION, ENTITY_LEVELS, GRAINS, PUBLISHED, Column, Table, wide_view
 from kpimart.quality import wording
 from kpimart.quality.suites import Expectation, filled, read_suite, suite_files
-from kpimart.settings import ApiSettings, OAuthSettings, Settings
+from kpimart.settings import NAMED_BY_VARIABLE, ApiSettings, OAuthSettings, Settings
 from kpimart.staging_contract import staging_files
 
 PAGES = PROJECT / "docs" / "reference"
@@ -355,10 +355,11 @@ def settings_page() -> str:
     return _page(
         "Settings",
         "`kpimart/settings.py`",
-        "Read from the environment, then from `.env`, then from the `kpimart.toml` that `--config` or `KPIMART_CONFIG` "
-        "names (else the one in the current folder); the first that names a setting wins. An unknown key is an error. "
-        "As a variable, a setting is called `KPIMART_` and its key in capitals, with `__` for each dot: "
-        "`KPIMART_THRESHOLDS__MAX_QUARANTINED_SHARE=0.02`.",
+        "Read from the environment, then from `.env`, then from the folder that `KPIMART_SECRETS_DIR` names, if any, "
+        "then from the `kpimart.toml` that `--config` or `KPIMART_CONFIG` names (else the one in the current folder); "
+        "the first that names a setting wins. An unknown key is an error. As a variable, a setting is called "
+        "`KPIMART_` and its key in capitals, with `__` for each dot: `KPIMART_THRESHOLDS__MAX_QUARANTINED_SHARE=0.02`. "
+        "In the folder, a file of that name holds the value: so a container is given its secrets.",
         [
             f"## The company\n\n{_settings_table(company)}",
             f"## A CRM\n\nOne table a CRM that is read over its API: {', '.join(f'`[{api}]`' for api in API_SOURCES)}. "
@@ -389,9 +390,8 @@ def _settings_table(fields: Mapping[str, FieldInfo], prefix: str = "") -> str:
 
 def setting_fields() -> Iterator[tuple[str, FieldInfo]]:
     """Key → field of everything that a kpimart.toml may say, the mapping of an object once for all objects."""
-    leaves = [
-        leaf for name, field in Settings.model_fields.items() if name != "config" for leaf in _leaves(name, field)
-    ]
+    named = {name: field for name, field in Settings.model_fields.items() if name not in NAMED_BY_VARIABLE}
+    leaves = [leaf for name, field in named.items() for leaf in _leaves(name, field)]
     of_files = {key.removeprefix("files.") for key, _ in leaves if key.startswith("files.")}
     yield from (
         leaf for leaf in leaves if not (leaf[0].startswith("sql.") and leaf[0].removeprefix("sql.") in of_files)
@@ -428,7 +428,7 @@ _TYPE_WORDS = {
     "float": "a number",
     "int": "a whole number",
     "Path": "a path",
-    "SecretStr": "a secret, from the environment only",
+    "SecretStr": "a secret, from a variable or a file of its own",
     "str": "text",
 }
 
