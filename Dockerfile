@@ -36,7 +36,7 @@ COPY --from=build /opt/kpimart /opt/kpimart
 WORKDIR /opt/kpimart
 
 # Whoever the containers run as, of group 0, may write here; a volume that is new takes the folder's rights over.
-RUN mkdir -p var /opt/airflow/logs && chmod -R g=u var /opt/airflow
+RUN mkdir -p var backups /opt/airflow/logs && chmod -R g=u var backups /opt/airflow
 
 # The user has a number and no name, which Airflow asks for.
 USER 1000:0

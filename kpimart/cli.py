@@ -689,7 +689,7 @@ def demo_serve(
             "--until", formats=["%Y-%m-%d"], help="The day on which the company stands.", show_default="2026-10-16"
         ),
     ] = None,
-    live: Annotated[bool, typer.Option("--live", help="Whether its days pass by themselves, until today.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Let its days pass by themselves, up to today.")] = False,
     years: Annotated[int, typer.Option("--years", min=1, help="For how many years it has used its CRM by then.")] = 3,
     limits: Annotated[bool, typer.Option("--limits/--no-limits", help="Whether to keep the CRMs' limits.")] = True,
 ) -> None:

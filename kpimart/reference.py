@@ -248,6 +248,8 @@ SETTINGS: dict[str, str] = {
     "retention.releases": "How many releases are kept, the last published ones.",
     "retention.month_ends": "Whether the release at each month's end is kept for good.",
     "retention.landed_days": "For how many days upkeep leaves landed packages their records, and raw what was held.",
+    "backup.place": "Where backups go: a folder on another disk, or a bucket such as `s3://bucket/path`.",
+    "backup.keep": "How many backups are kept there; unless said, all.",
     "closing.after_working_days": "How many working days after its end a month is to be closed; the monthly DAG waits.",
     "definitions.regular_window_days": "A regular customer bought often enough within this many days.",
     "definitions.regular_min_purchases": "How many purchases within the window make a customer a regular one.",
