@@ -4,7 +4,6 @@ The contributions are found anew in the release's own tables, by the SQL that th
 summed. So an explanation is a check as well: it says whether what it comes to is what was published.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from kpimart.errors import SettingsError
+from kpimart.errors import SettingsError, did_you_mean
 from kpimart.figures import GRAINS, Period, find_period
 from kpimart.language import Language, said
 from kpimart.measures import Formula, Measure, parse_formula, read_measures
@@ -334,7 +333,7 @@ def _kpi(connection: duckdb.DuckDBPyConnection, code: str, language: Language) -
     ).fetchall()
     known = {row[0]: Kpi(*row) for row in rows}
     if code not in known:
-        raise SettingsError(f"KPI {code!r} is not in the catalogue{_nearest(code, known)}")
+        raise SettingsError(f"KPI {code!r} is not in the catalogue{did_you_mean(code, known)}")
     return known[code]
 
 
@@ -358,16 +357,13 @@ def _found(connection: duckdb.DuckDBPyConnection, kind: str, asked: str) -> tupl
     rows = connection.execute(f"select {kind}_id, {kind}_name from dim_{kind} order by 1").fetchall()
     matching = [row for row in rows if row[0] == asked] or [row for row in rows if row[1] == asked]
     if not matching:
-        raise SettingsError(f"there is no {kind} {asked!r}{_nearest(asked, (name for row in rows for name in row))}")
+        raise SettingsError(
+            f"there is no {kind} {asked!r}{did_you_mean(asked, (name for row in rows for name in row))}"
+        )
     if len(matching) > 1:
         ids = ", ".join(row[0] for row in matching)
         raise SettingsError(f"{len(matching)} {kind}s are called {asked!r}; give the id, one of {ids}")
     return matching[0][0], matching[0][1]
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _needed(formula: Formula) -> dict[str, list[Measure]]:
