@@ -12,7 +12,7 @@ from kpimart import catalogue, pipeline
 from kpimart.catalogue import Problem, problems
 from kpimart.errors import SettingsError
 from kpimart.measures import MEASURES, BadFormula, parse_formula, read_measures, units_of
-from kpimart.paths import DBT_PROJECT, SEEDS
+from kpimart.paths import DBT_PROJECT, PROJECT, SEEDS
 from kpimart.settings import Settings
 
 WIN_RATE = {
@@ -53,8 +53,9 @@ def add(own: Path, name: str, **cells: str) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
-def test_what_ships_is_sound() -> None:
-    assert problems() == []
+@pytest.mark.parametrize("shipped", [None, *sorted(PROJECT.glob("examples/*/seeds"))])
+def test_what_ships_is_sound(shipped: Path | None) -> None:
+    assert problems(shipped) == []
 
 
 def test_a_kpi_is_one_row(own: Path) -> None:
