@@ -16,6 +16,7 @@ from rich.console import RenderableType
 from kpimart import figures, pipeline, render, report
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, SettingsError
+from kpimart.language import Language
 from kpimart.quality.override import Override
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import storage_errors
@@ -51,6 +52,7 @@ FullRefresh = Annotated[
     bool, typer.Option("--full-refresh", help="Derive every deal anew, also those that nothing new is known of.")
 ]
 Level = Literal["manager", "department", "company"]
+Lang = Annotated[Language, typer.Option("--lang", help="Language of names and headings.")]
 ReleaseId = Annotated[str | None, typer.Option("--release", help="A release.", show_default="the current one")]
 BuildId = Annotated[str | None, typer.Argument(help="The build.", show_default="the last one")]
 
@@ -223,7 +225,7 @@ def kpi_table(
     codes: Annotated[
         list[str] | None, typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="those of the profile")
     ] = None,
-    lang: Annotated[Literal["en", "ru"], typer.Option("--lang", help="Language of the names.")] = "en",
+    lang: Lang = "en",
     release_id: ReleaseId = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -253,7 +255,7 @@ def explain(
         str, typer.Option("--period", help="A grain, for its last complete period, or a period, as in kpimart kpi.")
     ] = "month",
     list_all: Annotated[bool, typer.Option("--all", help="List every contribution.")] = False,
-    lang: Annotated[Literal["en", "ru"], typer.Option("--lang", help="Language of the names.")] = "en",
+    lang: Lang = "en",
     release_id: ReleaseId = None,
     config: Config = None,
     as_json: AsJson = False,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kpimart.catalogue import problems_of, read_catalogue
+from kpimart.catalogue import problems, read_catalogue
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, WarehouseBusy
 from kpimart.figures import profile_kpis
@@ -98,7 +98,7 @@ def _seeds(own: Path | None) -> str:
 
 
 def _catalogue(settings: Settings) -> list[Check] | str:
-    found = problems_of(settings)
+    found = problems(settings.seeds)
     if found:
         return [Check("catalogue", "failed", str(problem)) for problem in found]
     kpis, measures = len(read_catalogue(settings.seeds)), len(read_measures())
