@@ -33,6 +33,7 @@ from pydantic_settings import (
     EnvSettingsSource,
     NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
 )
 from pydantic_settings import SettingsError as UnreadableVariable
@@ -478,7 +479,7 @@ class SecretFiles(NestedSecretsSettingsSource):
         if folder:
             # The library would take a folder that may not be looked into, or is not there, for an empty one.
             next(Path(folder).iterdir(), None)
-        super().__init__(settings_cls, secrets_dir=folder)
+        super().__init__(SecretsSettingsSource(settings_cls), secrets_dir=folder)
 
 
 def load_settings(config: Path | None = None, *, home: Path | None = None) -> Settings:
