@@ -164,7 +164,7 @@ def _labels(entities: dict[str, Entity], say: Say) -> dict[str, str]:
     departments = {entity.key: entity.name for entity in entities.values() if entity.level == "department"}
     labels = {}
     for of, entity in entities.items():
-        labels[of] = "\u2003" * entity.depth + _name(entity, say)
+        labels[of] = "› " * entity.depth + _name(entity, say)
         if entity.level == "manager":
             labels[of] += f" · {departments.get(entity.department_id or '', '')}"
     # Two of one name are told apart by their ids.

@@ -177,14 +177,18 @@ def _show_where_to_look(view: View, choice: Choice, kpis: Sequence[Kpi], rows: S
     order = "by name" if not has_scores else "lowest first" if choice.period.is_complete else "lowest so far"
     st.caption(view.say(order))
     heads = [view.say("who"), *([view.say("score")] if has_scores else []), *(_heading(kpi, rows) for kpi in kpis)]
-    lines = ["".join(f"<th scope='col'>{escape(head)}</th>" for head in heads)]
+    head = "".join(f"<th scope='col'>{escape(head)}</th>" for head in heads)
+    lines = []
     for row in rows:
         cells = [f"<th scope='row'><a href='{escape(address(row.of))}' target='_self'>{escape(row.name)}</a></th>"]
         cells += [f"<td>{_share(row.score)}</td>"] if has_scores else []
         cells += [_cell(view, choice, kpi, row.figures.get(kpi.kpi_code)) for kpi in kpis]
         lines.append("".join(cells))
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    st.html(f"<div class='scrolls' tabindex='0'><table class='figures'>{body}</table></div>")
+    table = f"<table class='figures'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    # Where it is wider than the screen, it is scrolled, by keys too.
+    label = escape(view.say("where to look"))
+    st.html(f"<div class='scrolls' role='region' aria-label='{label}' tabindex='0'>{table}</div>")
 
 
 def _heading(kpi: Kpi, rows: Sequence[_Row]) -> str:

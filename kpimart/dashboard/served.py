@@ -5,11 +5,10 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from kpimart.clock import Clock
 from kpimart.publish.manifest import Gate, read_manifest
 from kpimart.publish.release import current, served_file
 from kpimart.publish.shelf import Release
-from kpimart.warehouse import open_database
+from kpimart.warehouse import open_database, storage_errors
 
 FRESH_FOR = timedelta(hours=36)
 """For how long figures are as fresh as those of every night can be: a night and the day after it, and some hours."""
@@ -35,18 +34,15 @@ class Served:
     gate: Gate
     unmet: tuple[Unmet, ...]
 
-    def age(self, clock: Clock) -> timedelta:
-        """The time since the moment that its figures speak of."""
-        return clock() - self.release.as_of
-
 
 def identity(home: Path) -> Identity | None:
-    """Tells one served release from another, without reading it; None while nothing is served."""
-    try:
-        found = served_file(home).stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    """Tells one served release from another, without reading it; None while nothing is served. Raises StorageFailed."""
+    with storage_errors(f"looking for a release in {home}"):
+        try:
+            found = served_file(home).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def read_served(home: Path) -> Served | None:
@@ -60,7 +56,8 @@ def read_served(home: Path) -> Served | None:
 
 @lru_cache(maxsize=4)
 def _read(home: Path, _: Identity) -> Served | None:
-    release = current(home)
+    with storage_errors(f"looking for a release in {home}"):
+        release = current(home)
     if release is None:
         return None
     with open_database(release.database) as connection:

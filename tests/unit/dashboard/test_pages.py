@@ -178,7 +178,7 @@ def test_what_the_release_does_not_have_is_told_and_the_default_shown(
 def test_two_of_one_name_are_told_apart(first: AppTest) -> None:
     listed = options(first, "entity")
     assert [name for name in listed if name.startswith("Mo")] == ["Mo · North · files:1", "Mo · North · files:2"]
-    assert "\u2003South [old]" in listed
+    assert "› South [old]" in listed
 
 
 def test_everything_is_said_in_russian(open_page: Open, staffed: Path) -> None:
