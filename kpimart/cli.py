@@ -671,6 +671,23 @@ def doctor(config: Config = None, files: Files = None, as_json: AsJson = False) 
         raise typer.Exit(KpiMartError.exit_code)
 
 
+@app.command()
+def dashboard(
+    host: Annotated[
+        str, typer.Option("--host", help="The address to listen on; 0.0.0.0 is every one that this machine has.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = 8501,
+    config: Config = None,
+) -> None:
+    """Serve web pages of what was published, until interrupted."""
+    from kpimart.dashboard.serve import serve
+
+    settings = load_settings(config)
+    # A profile that is not there is told here, not to everybody who opens a page.
+    figures.profile_kpis(settings.profile, settings.seeds)
+    serve(settings, host, port, _print)
+
+
 @demo.command("export")
 def demo_export(folder: Annotated[Path, typer.Argument(help="Where to write the files.")]) -> None:
     """Write the demo company's CRM as an export in NDJSON."""

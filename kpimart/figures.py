@@ -41,12 +41,13 @@ class Period:
 
 @dataclass(frozen=True)
 class Kpi:
-    """A KPI of the catalogue, named in the language asked for. `better`: higher or lower."""
+    """A KPI of the catalogue, named and described in the language asked for. `better`: higher or lower."""
 
     kpi_code: str
     name: str
     unit: str
     better: str
+    description: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,40 @@ class Figures:
     period: Period
     kpis: tuple[Kpi, ...]
     figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A KPI of an entity in one of several periods; whatever is undefined, not there or not set is None.
+
+    `attainment` and `pace` are parts of the target, 1 is all of it; `pace` is there while the period goes on.
+    """
+
+    kpi_code: str
+    period_name: str
+    start: date
+    is_complete: bool
+    value: Decimal | None
+    unit: str | None
+    sample_size: int
+    target: Decimal | None
+    attainment: Decimal | None
+    pace: Decimal | None
+
+
+@dataclass(frozen=True)
+class Entity:
+    """Somebody with figures: `key` is unique within the level.
+
+    `department_id` is the one above a department, and the one that a manager sits in. `depth` is that of a department
+    in the tree; the top has 0.
+    """
+
+    level: str
+    key: str
+    name: str
+    department_id: str | None = None
+    depth: int = 0
 
 
 def profile_kpis(profile: str, seeds: Path | None) -> tuple[str, ...]:
@@ -123,6 +158,141 @@ def read_figures(database: Path, *, level: str, period: str, kpi_codes: Sequence
     return Figures(chosen, kpis, tuple(Figure(*row) for row in rows))
 
 
+def read_kpis(database: Path, kpi_codes: Sequence[str], language: str = "en") -> tuple[Kpi, ...]:
+    """KPIs of the catalogue, in the order asked for; raises SettingsError for one that the release does not have."""
+    with open_database(database) as connection:
+        return _kpis(connection, kpi_codes, language)
+
+
+def read_history(
+    database: Path, *, level: str, entity_key: str, period: Period, kpi_codes: Sequence[str], length: int
+) -> dict[str, tuple[Point, ...]]:
+    """KPI → its figures in the period and in those before it, `length` in all, the earliest first."""
+    with open_database(database) as connection:
+        rows = connection.execute(
+            """
+            with periods as (
+                select *
+                from dim_period
+                where period_grain = $grain and period_start <= $start
+                order by period_start desc
+                limit $length
+            )
+            select
+                codes.kpi_code,
+                periods.period_name,
+                periods.period_start,
+                coalesce(figure.is_complete, periods.is_complete),
+                figure.value,
+                figure.unit,
+                coalesce(figure.sample_size, 0),
+                target.target_value,
+                target.attainment,
+                target.pace
+            from periods
+            cross join (select unnest($codes) as kpi_code) as codes
+            left join kpi_value as figure
+                on
+                    figure.kpi_code = codes.kpi_code
+                    and figure.period_grain = periods.period_grain
+                    and figure.period_start = periods.period_start
+                    and figure.entity_level = $level
+                    and figure.entity_key = $key
+            left join target_attainment as target
+                on
+                    target.kpi_code = codes.kpi_code
+                    and target.period_grain = periods.period_grain
+                    and target.period_start = periods.period_start
+                    and target.entity_level = $level
+                    and target.entity_key = $key
+            order by periods.period_start
+            """,
+            {
+                "grain": period.grain,
+                "start": period.start,
+                "length": length,
+                "codes": list(kpi_codes),
+                "level": level,
+                "key": entity_key,
+            },
+        ).fetchall()
+    points = [Point(*row) for row in rows]
+    return {code: tuple(point for point in points if point.kpi_code == code) for code in kpi_codes}
+
+
+def read_scores(database: Path, *, level: str, period: Period) -> dict[str, Decimal]:
+    """Entity → the total of its scorecard in the period, 1 is every target reached; those without one are left out."""
+    with open_database(database) as connection:
+        rows = connection.execute(
+            """
+            select entity_key, any_value(total_score)
+            from scorecard
+            where entity_level = ? and period_grain = ? and period_start = ? and total_score is not null
+            group by entity_key
+            """,
+            [level, period.grain, period.start],
+        ).fetchall()
+    return dict(rows)
+
+
+def read_periods(database: Path, grain: str) -> dict[str, Period]:
+    """Name → period, of all that the release has of a grain, the last first."""
+    with open_database(database) as connection:
+        rows = connection.execute(
+            """
+            select
+                period_name,
+                period_grain,
+                period_start,
+                period_end,
+                is_complete,
+                lag(period_start) over (order by period_start)
+            from dim_period
+            where period_grain = ?
+            order by period_start desc
+            """,
+            [grain],
+        ).fetchall()
+    return {name: Period(*row) for name, *row in rows}
+
+
+def read_entities(database: Path) -> tuple[Entity, ...]:
+    """All who have figures: the company, the departments as their tree stands, and the managers by name."""
+    with open_database(database) as connection:
+        departments = connection.execute(
+            """
+            with recursive tree as (
+                select
+                    department_id,
+                    department_name,
+                    parent_department_id,
+                    0 as depth,
+                    [department_name, department_id] as path
+                from dim_department
+                where parent_department_id is null
+                union all
+                select
+                    child.department_id,
+                    child.department_name,
+                    child.parent_department_id,
+                    tree.depth + 1,
+                    tree.path || [child.department_name, child.department_id]
+                from dim_department as child
+                inner join tree on child.parent_department_id = tree.department_id
+            )
+            select department_id, department_name, parent_department_id, depth from tree order by path
+            """
+        ).fetchall()
+        managers = connection.execute(
+            "select manager_id, manager_name, department_id from dim_manager order by manager_name, manager_id"
+        ).fetchall()
+    return (
+        Entity("company", "company", ""),
+        *(Entity("department", *row) for row in departments),
+        *(Entity("manager", *row) for row in managers),
+    )
+
+
 def latest_month(database: Path) -> str:
     """The last month that the release has, complete or not, as `read_figures` takes it."""
     with open_database(database) as connection:
@@ -133,7 +303,9 @@ def latest_month(database: Path) -> str:
 
 
 def _kpis(connection: duckdb.DuckDBPyConnection, codes: Sequence[str], language: str) -> tuple[Kpi, ...]:
-    rows = connection.execute(f"select kpi_code, name_{language}, unit, better from kpi_catalogue").fetchall()
+    rows = connection.execute(
+        f"select kpi_code, name_{language}, unit, better, description_{language} from kpi_catalogue"
+    ).fetchall()
     known = {row[0]: Kpi(*row) for row in rows}
     for code in codes:
         if code not in known:

@@ -11,6 +11,8 @@ RUSSIAN = {
     "Manager": "Менеджер",
     "going on": "идёт",
     "before": "до этого",
+    "from 0": "с 0",
+    "pp": "п. п.",
     # --------------------------------------------------------------------------------------- the head of an explanation
     "{end}, so far through {day}": "{end}, пока по {day}",
     "formula": "формула",

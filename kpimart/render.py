@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -13,6 +14,8 @@ from kpimart.language import Language, said
 UNDEFINED = "–"
 # Wider than any table: nobody folds the lines of a log by hand.
 PIPE_WIDTH = 10_000
+
+_STYLES = {"better": "green", "worse": "red", "same": "dim"}
 
 
 def value_text(value: Decimal | None, unit: str) -> str:
@@ -30,7 +33,7 @@ def value_text(value: Decimal | None, unit: str) -> str:
             return f"{value:z,.2f}"
 
 
-def change_text(now: Decimal | None, before: Decimal | None, unit: str) -> str:
+def change_text(now: Decimal | None, before: Decimal | None, unit: str, language: Language = "en") -> str:
     """The change with its sign and an arrow: points for rates, per cent for the rest; empty where there is none.
 
     The arrow is that of the change as it is shown: what is rounded to nothing does not point anywhere.
@@ -39,9 +42,28 @@ def change_text(now: Decimal | None, before: Decimal | None, unit: str) -> str:
         return ""
     change = now - before
     if unit != "ratio" and before == 0:
-        return f"{_arrow(change)} from 0" if change else _arrow(change)
+        return f"{_arrow(change)} {said('from 0', language)}" if change else _arrow(change)
     shown = round((change if unit == "ratio" else change / abs(before)) * 100, 1)
-    return f"{_arrow(shown)} {shown:+z,.1f} {'pp' if unit == 'ratio' else '%'}"
+    return f"{_arrow(shown)} {shown:+z,.1f} {said('pp', language) if unit == 'ratio' else '%'}"
+
+
+def note_text(
+    now: Decimal | None, before: Decimal | None, unit: str, *, is_complete: bool, language: Language = "en"
+) -> str:
+    """What stands below a value: its change; while the period goes on, the value of the one before.
+
+    A period that is still going on is not compared with a whole one.
+    """
+    if is_complete:
+        return change_text(now, before, unit, language)
+    return f"{said('before', language)} {value_text(before, unit)}"
+
+
+def direction(note: str, better: str) -> Literal["better", "worse", "same"]:
+    """What a note as `note_text` gives it means for a KPI of which more, or less, is better ("higher" or "lower")."""
+    if not note.startswith(("▲", "▼")):
+        return "same"
+    return "better" if note.startswith("▲") == (better == "higher") else "worse"
 
 
 def _arrow(change: Decimal) -> str:
@@ -49,10 +71,7 @@ def _arrow(change: Decimal) -> str:
 
 
 def figures_table(figures: Figures, level: str, language: Language = "en") -> Table:
-    """One row an entity, one column a KPI: its value, and below it the change on the period before.
-
-    A period that is still going on is not compared with a whole one: below its value stands that of the period before.
-    """
+    """One row an entity, one column a KPI: its value, and below it how that compares with the period before."""
     whose = said(level.capitalize(), language)
     period = figures.period
     title = f"{period.start} … {period.end}"
@@ -61,8 +80,9 @@ def figures_table(figures: Figures, level: str, language: Language = "en") -> Ta
     table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column(whose, no_wrap=True)
     for kpi in figures.kpis:
-        table.add_column(_heading(kpi, figures), justify="right")
-    for name, cells in _by_entity(figures):
+        unit = next((figure.unit for figure in figures.figures if figure.kpi_code == kpi.kpi_code), None)
+        table.add_column(heading(kpi, unit), justify="right")
+    for _, name, cells in by_entity(figures):
         # the company has no name of its own
         shown = whose if level == "company" else name
         table.add_row(shown, *(_cell(cells.get(kpi.kpi_code), kpi, figures, language) for kpi in figures.kpis))
@@ -102,16 +122,18 @@ def console(*, to_stderr: bool = False) -> Console:
     return made
 
 
-def _heading(kpi: Kpi, figures: Figures) -> str:
-    unit = next((figure.unit for figure in figures.figures if figure.kpi_code == kpi.kpi_code), "")
-    is_amount = unit not in ("", "ratio", "count", "days", "hours")
-    return f"{kpi.name}, {unit.replace('_per_day', '/day')}" if is_amount else kpi.name
+def heading(kpi: Kpi, unit: str | None) -> str:
+    """The KPI's name, with the currency where it is an amount; `unit` is that of its values, None where it has none."""
+    is_amount = unit not in (None, "ratio", "count", "days", "hours")
+    return f"{kpi.name}, {unit.replace('_per_day', '/day')}" if unit and is_amount else kpi.name
 
 
-def _by_entity(figures: Figures) -> list[tuple[str, dict[str, Figure]]]:
-    entities: dict[str, tuple[str, dict[str, Figure]]] = {}
+def by_entity(figures: Figures) -> list[tuple[str, str, dict[str, Figure]]]:
+    """Key and name of each entity, with its figures by KPI."""
+    entities: dict[str, tuple[str, str, dict[str, Figure]]] = {}
     for figure in figures.figures:
-        entities.setdefault(figure.entity_key, (figure.entity_name, {}))[1][figure.kpi_code] = figure
+        entity = entities.setdefault(figure.entity_key, (figure.entity_key, figure.entity_name, {}))
+        entity[2][figure.kpi_code] = figure
     return list(entities.values())
 
 
@@ -119,10 +141,7 @@ def _cell(figure: Figure | None, kpi: Kpi, figures: Figures, language: Language)
     if figure is None:
         return UNDEFINED
     value = Text(value_text(figure.value, figure.unit), justify="right")
-    if not figures.period.is_complete:
-        before = f"{said('before', language)} {value_text(figure.value_before, figure.unit)}"
-        return Group(value, Text(before, style="dim", justify="right"))
-    change = change_text(figure.value, figure.value_before, figure.unit)
-    is_good = change.startswith("▲") == (kpi.better == "higher")
-    style = "dim" if not change or change.startswith("→") else "green" if is_good else "red"
-    return Group(value, Text(change, style=style, justify="right")) if change else value
+    is_complete = figures.period.is_complete
+    note = note_text(figure.value, figure.value_before, figure.unit, is_complete=is_complete, language=language)
+    style = _STYLES[direction(note, kpi.better)]
+    return Group(value, Text(note, style=style, justify="right")) if note else value

@@ -48,6 +48,7 @@ COMMANDS = [
     ["restore"],
     ["upkeep"],
     ["doctor"],
+    ["dashboard"],
     ["demo"],
     ["demo", "export"],
 ]

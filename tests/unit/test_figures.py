@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from kpimart.errors import SettingsError
-from kpimart.figures import Figure, Figures, latest_month, profile_kpis, read_figures
+from kpimart.figures import Figure, Figures, latest_month, profile_kpis, read_figures, read_history, read_periods
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,27 @@ def test_looking_changes_nothing(database: Path) -> None:
     read(database, "month")
     assert database.read_bytes() == before
     assert not database.with_name("reporting.duckdb.wal").exists()
+
+
+# Of one entity
+
+
+def test_a_history_ends_with_the_period_and_has_one_point_for_each(database: Path) -> None:
+    december = read_periods(database, "month")["2026-12"]
+    of_north = {"level": "department", "entity_key": "files:n"}
+    history = read_history(database, period=december, kpi_codes=("won_amount", "win_rate"), length=13, **of_north)
+    assert [(point.period_name, point.value, point.unit) for point in history["won_amount"]] == [
+        ("2026-11", None, None),
+        ("2026-12", Decimal("1250000.50"), "EUR"),
+    ]
+    (last,) = read_history(database, period=december, kpi_codes=("win_rate",), length=1, **of_north)["win_rate"]
+    assert (last.value, last.target, last.attainment, last.is_complete) == (Decimal("0.7"), None, None, True)
+
+
+def test_periods_come_with_the_last_first(database: Path) -> None:
+    periods = read_periods(database, "month")
+    assert list(periods) == ["2027-01", "2026-12", "2026-11"]
+    assert periods["2026-12"] == read(database, "2026-12").period
 
 
 # Profiles

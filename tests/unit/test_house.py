@@ -24,7 +24,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {"settings", "errors", "warehouse", "paths", "build", "layers", "sources"}
 STEPS = ["extract", "transform", "quality", "publish"]
 # Slow to import, so each is known to the one part that works with it.
-HEAVY = {"airflow": "scheduling", "dbt": "transform", "dlt": "extract", "great_expectations": "quality"}
+HEAVY = {
+    "airflow": "scheduling",
+    "dbt": "transform",
+    "dlt": "extract",
+    "great_expectations": "quality",
+    "streamlit": "dashboard",
+}
 
 # Folder of models → the folders it may read. Seeds are read everywhere.
 LAYERS = {
@@ -74,6 +80,10 @@ def test_a_step_knows_no_later_one(position: int, part: str) -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_nothing_knows_the_edges(part: str) -> None:
     assert parts_known_to(part) & {"cli", "scheduling"} == set()
+
+
+def test_only_the_command_line_knows_the_pages() -> None:
+    assert [part for part in PARTS if "dashboard" in parts_known_to(part)] == ["cli"]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))

@@ -85,6 +85,11 @@ def test_a_change_has_its_sign_and_an_arrow(now: str, before: str, unit: str, te
     assert change_text(Decimal(now), Decimal(before), unit) == text
 
 
+def test_a_change_is_told_in_russian_too() -> None:
+    assert change_text(Decimal("0.615"), Decimal("0.6"), "ratio", "ru") == "▲ +1.5 п. п."
+    assert change_text(Decimal(5), Decimal(0), "count", "ru") == "▲ с 0"
+
+
 @pytest.mark.parametrize(("now", "before"), [(None, Decimal(1)), (Decimal(1), None), (None, None)])
 def test_there_is_no_change_on_or_to_what_is_undefined(now: Decimal | None, before: Decimal | None) -> None:
     assert change_text(now, before, "EUR") == ""

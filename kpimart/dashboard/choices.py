@@ -1,0 +1,186 @@
+"""What is chosen in a page, kept in its address, so that a link shows what its sender chose.
+
+`lang` is en or ru. `of` is whose figures: company, department:<id> or manager:<id>. `period` is what `kpimart kpi`
+takes: a grain, for its last complete period, or the name of one. The address is the truth: widgets show what it says
+and write into it. What it asks for and the release does not have is told, and the default is shown instead.
+"""
+
+import contextlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from kpimart.dashboard.view import View
+from kpimart.dashboard.words import (
+    LANGUAGES,
+    Language,
+    Say,
+    days_text,
+    language_of,
+    period_text,
+    plain,
+)
+from kpimart.errors import SettingsError
+from kpimart.figures import GRAINS, Entity, Period, find_period, read_entities, read_periods
+from kpimart.warehouse import open_database
+
+COMPANY = "company"
+DEFAULT_PERIOD = "month"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Whose figures of which period. `entities` are all there are, as the address calls them.
+
+    `entity_name` is what people call whose figures they are; `period_name` is the release's name of the period.
+    """
+
+    entity: Entity
+    entity_name: str
+    entities: dict[str, Entity]
+    period: Period
+    period_name: str
+
+
+def asked_language() -> Language:
+    """The language that the address or the browser asks for."""
+    return language_of(st.query_params.get("lang"), st.context.locale)
+
+
+def choose_language(language: Language, say: Say) -> None:
+    """The control that changes the language."""
+    st.session_state["language"] = language
+    st.segmented_control(
+        say("language"),
+        LANGUAGES,
+        required=True,
+        format_func=str.upper,
+        key="language",
+        on_change=_keep,
+        args=("lang", "language"),
+        label_visibility="collapsed",
+    )
+
+
+def choose(view: View) -> Choice | None:
+    """The controls for whose figures of which period, and what they say; None if the release has no periods at all."""
+    database, say = view.served.release.database, view.say
+    period = _asked_period(database, view)
+    if period is None:
+        return None
+    entities = {_of(entity): entity for entity in read_entities(database)}
+    of = _asked_entity(entities, say)
+    periods = read_periods(database, period.grain)
+    name = next(name for name, each in periods.items() if each == period)
+    with st.container(key="choices", horizontal=True, vertical_alignment="center"):
+        _choose_entity(entities, of, say)
+        _choose_grain(period, say)
+        _choose_period(periods, name, view)
+    return Choice(entities[of], _name(entities[of], say), entities, period, name)
+
+
+def address(of: str) -> str:
+    """The address of what is shown, for somebody else's figures."""
+    return f"?{urlencode({**st.query_params.to_dict(), 'of': of})}"
+
+
+def _asked_entity(entities: dict[str, Entity], say: Say) -> str:
+    """Whose figures the address asks for, else the company's."""
+    asked = st.query_params.get("of", COMPANY)
+    if asked in entities:
+        return asked
+    st.warning(say("not there", asked=plain(asked), shown=say(COMPANY)))
+    return COMPANY
+
+
+def _choose_entity(entities: dict[str, Entity], of: str, say: Say) -> None:
+    labels = _labels(entities, say)
+    st.session_state["entity"] = of
+    st.selectbox(
+        say("whose"),
+        list(entities),
+        format_func=labels.__getitem__,
+        key="entity",
+        on_change=_keep,
+        args=("of", "entity"),
+        label_visibility="collapsed",
+    )
+
+
+def _choose_grain(period: Period, say: Say) -> None:
+    st.session_state["grain"] = period.grain
+    st.segmented_control(
+        say("grain"),
+        GRAINS,
+        required=True,
+        format_func=say,
+        key="grain",
+        on_change=_keep,
+        args=("period", "grain"),
+        label_visibility="collapsed",
+    )
+
+
+def _choose_period(periods: dict[str, Period], name: str, view: View) -> None:
+    def label(each: str) -> str:
+        period = periods[each]
+        told = period_text(each, period.grain, period.start, view.language)
+        return told if period.is_complete else f"{told}, {view.say('going on')}"
+
+    st.session_state["period"] = name
+    st.selectbox(
+        view.say("period"),
+        list(periods),
+        format_func=label,
+        key="period",
+        on_change=_keep,
+        args=("period", "period"),
+        label_visibility="collapsed",
+    )
+
+
+def _asked_period(database: Path, view: View) -> Period | None:
+    """The period of the address, else the last complete month, else the last month there is."""
+    asked = st.query_params.get("period", DEFAULT_PERIOD)
+    newest = next(iter(read_periods(database, DEFAULT_PERIOD)), None)
+    if newest is None:
+        return None
+    with open_database(database) as connection:
+        for name in (asked, DEFAULT_PERIOD, newest):
+            with contextlib.suppress(SettingsError):
+                period = find_period(connection, name)
+                break
+    if name != asked and asked != DEFAULT_PERIOD:
+        shown = days_text(period.start, period.end, view.language)
+        st.warning(view.say("not there", asked=plain(asked), shown=plain(shown)))
+    return period
+
+
+def _labels(entities: dict[str, Entity], say: Say) -> dict[str, str]:
+    """What each is called in a list: departments by their place in the tree, managers with their department."""
+    departments = {entity.key: entity.name for entity in entities.values() if entity.level == "department"}
+    labels = {}
+    for of, entity in entities.items():
+        labels[of] = "› " * entity.depth + _name(entity, say)
+        if entity.level == "manager":
+            labels[of] += f" · {departments.get(entity.department_id or '', '')}"
+    # Two of one name are told apart by their ids.
+    counts = Counter(labels.values())
+    return {of: label if counts[label] == 1 else f"{label} · {entities[of].key}" for of, label in labels.items()}
+
+
+def _name(entity: Entity, say: Say) -> str:
+    """What somebody is called; the company has no name of its own."""
+    return entity.name or say(COMPANY)
+
+
+def _of(entity: Entity) -> str:
+    return COMPANY if entity.level == COMPANY else f"{entity.level}:{entity.key}"
+
+
+def _keep(parameter: str, widget: str) -> None:
+    """Write into the address what a widget was set to."""
+    st.query_params[parameter] = st.session_state[widget]

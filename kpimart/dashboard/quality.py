@@ -1,0 +1,89 @@
+"""The strip that is always in sight: is it fresh, is it right, and what that is known from."""
+
+from collections.abc import Iterator
+from html import escape
+
+import streamlit as st
+
+from kpimart.clock import utc_now
+from kpimart.dashboard.served import FRESH_FOR
+from kpimart.dashboard.view import View
+from kpimart.dashboard.words import age_text, moment_text, plain
+from kpimart.publish.manifest import GateCounts
+
+
+def show_verdict(view: View) -> None:
+    """Two badges that say in words what their colours say, and the details to open."""
+    _show_freshness(view)
+    _show_rightness(view)
+    with st.popover(view.say("details"), type="tertiary"):
+        _show_details(view)
+
+
+def _show_freshness(view: View) -> None:
+    release = view.served.release
+    age = utc_now() - release.as_of
+    is_fresh = age <= FRESH_FOR
+    text = view.say(
+        "as of",
+        verdict=view.say("fresh" if is_fresh else "old"),
+        moment=moment_text(release.as_of.astimezone(view.settings.zone), view.language),
+        age=age_text(age, view.language),
+    )
+    st.badge(text, icon=":material/schedule:", color="green" if is_fresh else "orange")
+
+
+def _show_rightness(view: View) -> None:
+    counts, by = view.served.gate.reporting, view.served.gate.overridden_by
+    unmet = counts.failed + counts.errored
+    if by:
+        text = view.say("overridden", failed=unmet, by=plain(by))
+        st.badge(text, icon=":material/error:", color="red")
+    elif unmet:
+        text = view.say("warned", passed=counts.passed, failed=unmet)
+        st.badge(text, icon=":material/warning:", color="orange")
+    else:
+        st.badge(view.say("right", passed=counts.passed), icon=":material/check_circle:", color="green")
+
+
+def _show_details(view: View) -> None:
+    release, gate = view.served.release, view.served.gate
+    say, zone = view.say, view.settings.zone
+    facts = [
+        ("release", release.release_id),
+        *(
+            (name, moment_text(moment.astimezone(zone), view.language))
+            for name, moment in (
+                ("figures as of", release.as_of),
+                ("known at", release.known_at),
+                ("published at", release.published_at),
+            )
+        ),
+        ("checked raw", _counts(gate.raw, view)),
+        ("checked reporting", _counts(gate.reporting, view)),
+        *(
+            ("decided", f"{each['table']}: {each['expectation']}; {each['by']}: {each['reason']}")
+            for each in gate.overrides
+        ),
+    ]
+    rows = "".join(f"<tr><th scope='row'>{escape(say(name))}</th><td>{escape(told)}</td></tr>" for name, told in facts)
+    st.html(f"<table class='facts'>{rows}</table>")
+    if view.served.unmet:
+        st.html("".join(_unmet_table(view)))
+
+
+def _counts(counts: GateCounts, view: View) -> str:
+    return view.say("counts", passed=counts.passed, failed=counts.failed, errored=counts.errored)
+
+
+def _unmet_table(view: View) -> Iterator[str]:
+    yield f"<table class='unmet'><caption>{escape(view.say('unmet'))}</caption><tr>"
+    yield from (f"<th scope='col'>{escape(view.say(name))}</th>" for name in _UNMET)
+    yield "</tr>"
+    for each in view.served.unmet:
+        cells = (getattr(each, name) or "" for name in _UNMET)
+        yield f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+    yield "</table>"
+
+
+_UNMET = ("table", "expectation", "observed", "expected")

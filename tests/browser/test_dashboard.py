@@ -1,0 +1,92 @@
+"""The dashboard in a real browser."""
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page, expect
+from small_company import Company
+
+from kpimart.render import value_text
+
+# Pages look for another release so often; `kpimart.dashboard.app` is a script, and is not imported.
+LOOKS_EVERY_SECONDS = 60
+
+Visit = Callable[..., Page]
+
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+LAPTOP: dict[str, Any] = {"viewport": {"width": 1366, "height": 768}}
+
+
+def value_of(page: Page, kpi: str) -> Any:
+    return page.get_by_test_id("stMetric").filter(has_text=kpi).get_by_test_id("stMetricValue")
+
+
+def is_in_view(page: Page, selector: str) -> bool:
+    seen: bool = page.locator(selector).evaluate(
+        "each => { const at = each.getBoundingClientRect(); return at.top >= 0 && at.bottom <= window.innerHeight }"
+    )
+    return seen
+
+
+def test_the_first_screen_says_whether_it_is_fresh_and_right_how_we_are_doing_and_where_to_look(
+    visit: Visit, company: Company
+) -> None:
+    ((published, unit),) = company.ask_served(
+        "select value, unit from kpi_value where kpi_code = 'won_amount' and entity_level = 'company' "
+        "and period_grain = 'month' and period_start = date '2026-03-01'"
+    )
+    page = visit(**LAPTOP)
+    expect(page.locator("h1")).to_have_text("Company, March 2026")
+    expect(value_of(page, "Won amount")).to_have_text(value_text(published, unit))
+    expect(page.locator(".st-key-strip")).to_contain_text("as of 1 Apr 2026, 00:00 CEST")
+    expect(page.locator(".st-key-strip")).to_contain_text("Checks passed")
+    expect(page.get_by_test_id("stVegaLiteChart").locator("svg, canvas").first).to_be_visible()
+    assert is_in_view(page, "h3")
+
+
+def test_what_is_chosen_changes_the_page_and_its_address(visit: Visit, url: str) -> None:
+    page = visit(**LAPTOP)
+    page.get_by_text("Quarter", exact=True).click()
+    expect(page.locator("h1")).to_have_text("Company, 2026-Q1")
+    expect(value_of(page, "Won amount")).to_have_text("4,500.50")
+    page.get_by_text("RU", exact=True).click()
+    expect(page.locator("h1")).to_have_text("Компания, 2026-Q1")
+    expect(page.locator("html")).to_have_attribute("lang", "ru")
+    expect(value_of(page, "Сумма выигранных сделок")).to_have_text("4,500.50")
+    page.get_by_role("link", name="North").click()
+    expect(page.locator("h1")).to_have_text("North, 2026-Q1")
+    assert page.url == f"{url}?period=quarter&lang=ru&of=department%3Afiles%3ANorth"
+    expect(value_of(page, "Сумма выигранных сделок")).to_have_text("4,100.50")
+
+
+def test_it_is_dark_where_the_browser_is(visit: Visit) -> None:
+    page = visit(color_scheme="dark")
+    ground = page.locator(".stApp").evaluate("each => getComputedStyle(each).backgroundColor")
+    assert max(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 64
+
+
+def test_a_phone_shows_everything_without_scrolling_aside(visit: Visit) -> None:
+    page = visit("?lang=ru", **PHONE)
+    width = page.evaluate("[document.scrollingElement.scrollWidth, window.innerWidth]")
+    assert width[0] <= width[1]
+    for card in page.get_by_test_id("stMetric").all():
+        box = card.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["viewport"]["width"]
+    page.get_by_test_id("stMain").evaluate("each => each.scrollTo(0, each.scrollHeight)")
+    assert not is_in_view(page, "h1")
+    assert is_in_view(page, ".st-key-strip")
+
+
+def test_the_first_release_appears_on_a_page_that_is_open(visit: Visit, company: Company) -> None:
+    reporting = company.home / "reporting"
+    shutil.move(reporting, company.home / "later")
+    try:
+        page = visit(has_clock=True)
+        expect(page.locator("h1")).to_have_text("There is no release yet")
+    finally:
+        shutil.move(company.home / "later", reporting)
+    page.clock.fast_forward(LOOKS_EVERY_SECONDS * 1000)
+    expect(page.locator("h1")).to_have_text("Company, March 2026")
