@@ -7,7 +7,7 @@ import csv
 import difflib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -19,10 +19,8 @@ from kpimart.errors import SettingsError
 from kpimart.measures import MEASURES, BadFormula, Formula, Measure, MixedUnits, declared, parse_formula, units_of
 from kpimart.paths import SEEDS
 from kpimart.publish.contract import ENTITY_LEVELS, GRAINS
-from kpimart.publish.shelf import REPORTING_FILE
 from kpimart.seeds import seed_file
 from kpimart.settings import Settings
-from kpimart.warehouse import open_database
 
 ADDITIVITIES = ("additive", "snapshot", "distinct", "distribution", "target")
 BETTER = ("higher", "lower")
@@ -43,8 +41,11 @@ COLUMNS = (
     "group",
     "format",
 )
-PROFILE_COLUMNS = ("profile", "kpi_code", "weight")
-ASSIGNMENT_COLUMNS = ("kpi_code", "assigned_to", "valid_from", "valid_to", "weight")
+ASSIGNED_LEVELS = ("manager", "department", "role")
+ROLES = ("manager", "head")
+SCORED = ("weight", "threshold", "cap")
+PROFILE_COLUMNS = ("profile", "kpi_code", *SCORED)
+ASSIGNMENT_COLUMNS = ("kpi_code", "assigned_level", "assigned_to", "valid_from", "valid_to", *SCORED)
 TARGET_COLUMNS = ("kpi_code", "entity_level", "entity_key", "period_grain", "period_start", "target_value", "set_at")
 # What stands beside the KPIs in the wide views, each a column of its code.
 TAKEN = ("period_start", "period_end", "is_complete", "entity_name", "department_id", "manager_id")
@@ -85,32 +86,16 @@ def read_catalogue(own: Path | None = None) -> list[dict[str, str]]:
 
 def require_sound(settings: Settings) -> None:
     """Raise SettingsError that lists every problem of the company's catalogue, if there is one."""
-    found = problems_of(settings)
+    found = problems(settings.seeds)
     if found:
         listed = "".join(f"\n  {problem}" for problem in found)
         raise SettingsError(f"the KPI catalogue has errors, {len(found)}; nothing was started:{listed}")
 
 
-def problems_of(settings: Settings) -> list[Problem]:
-    """Everything that is wrong in the company's catalogue; who is a person, the release that is served tells."""
-
-    def managers() -> set[str]:
-        served = settings.home / "reporting" / REPORTING_FILE
-        if not served.exists():
-            return set()
-        with open_database(served) as connection:
-            return {row[0] for row in connection.execute("select manager_id from dim_manager").fetchall()}
-
-    return problems(settings.seeds, managers)
-
-
-def problems(
-    own: Path | None = None, managers: Callable[[], Collection[str]] = tuple, measures: Path = MEASURES
-) -> list[Problem]:
+def problems(own: Path | None = None, measures: Path = MEASURES) -> list[Problem]:
     """Everything that is wrong in the measures and in the seeds of KPIs, file by file.
 
-    own: the company's folder of seeds, if it has one. managers: tells the ids of people, asked only where somebody is
-    assigned what people cannot be. measures: the file of the macro.
+    own: the company's folder of seeds, if it has one. measures: the file of the macro.
     """
     listed = tuple(declared(measures))
     catalogue = _SeedFile(seed_file("kpi_catalogue.csv", own), COLUMNS, "kpi_code")
@@ -122,7 +107,7 @@ def problems(
         *_problems_of_measures(measures, listed),
         *_problems_of_catalogue(catalogue, {measure.name: measure for measure in listed}),
         *_problems_of_profiles(profiles, levels),
-        *_problems_of_assignments(assignments, levels, managers),
+        *_problems_of_assignments(assignments, levels),
         *_problems_of_targets(targets, levels),
     ]
 
@@ -317,20 +302,21 @@ def _problems_of_profiles(file: _SeedFile, levels: Mapping[str, str]) -> Iterato
             yield file.problem(line, f"profile {profile}", "weights that sum to 1", str(total), "change one of them")
 
 
-def _problems_of_assignments(
-    file: _SeedFile, levels: Mapping[str, str], managers: Callable[[], Collection[str]]
-) -> Iterator[Problem]:
+def _problems_of_assignments(file: _SeedFile, levels: Mapping[str, str]) -> Iterator[Problem]:
     yield from file.problems
     for row in file.rows:
         yield from file.one_of(row, "kpi_code", levels, "the code of a KPI")
-        level, whom = levels.get(row["kpi_code"]), row["assigned_to"]
+        yield from file.one_of(row, "assigned_level", ASSIGNED_LEVELS, "assigned_level")
+        level, assigned_level, whom = levels.get(row["kpi_code"]), row["assigned_level"], row["assigned_to"]
         if not whom:
-            yield file.of(row, "assigned_to", "a manager or a department as crm:id, manager, or head", "fill it in")
-        elif level == "department" and whom != "head" and (whom == "manager" or whom in managers()):
+            yield file.of(row, "assigned_to", "a manager or a department as crm:id, or a role", "fill it in")
+        elif assigned_level == "role" and whom not in ROLES:
+            yield from file.one_of(row, "assigned_to", ROLES, "a role")
+        elif level == "department" and (assigned_level == "manager" or (assigned_level, whom) == ("role", "manager")):
             expected = "a department or head: the catalogue has the level department"
-            found = f"{whom!r}, {'all managers' if whom == 'manager' else 'a person'}"
+            found = f"{whom!r}, {'a person' if assigned_level == 'manager' else 'all managers'}"
             yield file.of(row, "assigned_to", expected, "assign it to a department, or change its level", found)
-        elif level == "personal" and whom == "head":
+        elif level == "personal" and (assigned_level, whom) == ("role", "head"):
             expected = "a manager: the catalogue has the level personal"
             yield file.of(row, "assigned_to", expected, "assign it to a manager, or change its level")
 

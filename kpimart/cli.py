@@ -16,6 +16,7 @@ from rich.console import RenderableType
 from kpimart import figures, pipeline, render, report
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, SettingsError
+from kpimart.language import Language
 from kpimart.quality.override import Override
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import storage_errors
@@ -54,6 +55,7 @@ FullRefresh = Annotated[
     bool, typer.Option("--full-refresh", help="Derive every deal anew, also those that nothing new is known of.")
 ]
 Level = Literal["manager", "department", "company"]
+Lang = Annotated[Language, typer.Option("--lang", help="Language of names and headings.")]
 ReleaseId = Annotated[str | None, typer.Option("--release", help="A release.", show_default="the current one")]
 BuildId = Annotated[str | None, typer.Argument(help="The build.", show_default="the last one")]
 
@@ -232,7 +234,7 @@ def kpi_table(
     codes: Annotated[
         list[str] | None, typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="those of the profile")
     ] = None,
-    lang: Annotated[Literal["en", "ru"], typer.Option("--lang", help="Language of the names.")] = "en",
+    lang: Lang = "en",
     release_id: ReleaseId = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -262,7 +264,7 @@ def explain(
         str, typer.Option("--period", help="A grain, for its last complete period, or a period, as in kpimart kpi.")
     ] = "month",
     list_all: Annotated[bool, typer.Option("--all", help="List every contribution.")] = False,
-    lang: Annotated[Literal["en", "ru"], typer.Option("--lang", help="Language of the names.")] = "en",
+    lang: Lang = "en",
     release_id: ReleaseId = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -690,13 +692,15 @@ def demo_export(folder: Annotated[Path, typer.Argument(help="Where to write the 
 
 @demo.command("serve")
 def demo_serve(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen on loopback; 0: any.")] = 8765,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0: any.")] = 8765,
     until: Annotated[
         datetime | None,
         typer.Option(
             "--until", formats=["%Y-%m-%d"], help="The day on which the company stands.", show_default="2026-10-16"
         ),
     ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Let its days pass by themselves, up to today.")] = False,
     years: Annotated[int, typer.Option("--years", min=1, help="For how many years it has used its CRM by then.")] = 3,
     limits: Annotated[bool, typer.Option("--limits/--no-limits", help="Whether to keep the CRMs' limits.")] = True,
 ) -> None:
@@ -707,9 +711,9 @@ def demo_serve(
     from kpimart.demo.server.app import access, listening, run_until_interrupted
 
     day = until.date() if until else UNTIL
-    with listening(port) as listener:
+    with listening(port, host) as listener:
         world = World(until=day, opened_on=years_before(day, years))
-        served = Served(world, limits=limits)
+        served = Served(world, limits=limits, live=live)
         _print(render.rows_table(("api", "", ""), access(listener)))
         run_until_interrupted(served, listener)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kpimart.catalogue import problems_of, read_catalogue
+from kpimart.catalogue import problems, read_catalogue
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, WarehouseBusy
 from kpimart.figures import profile_kpis
@@ -83,9 +83,11 @@ def _versions() -> list[str]:
 
 
 def _settings(settings: Settings) -> Check | str:
-    secrets = Path(str(Settings.model_config.get("env_file") or ""))
-    if secrets.is_file() and secrets.stat().st_mode & stat.S_IROTH:
-        return Check("settings", "warning", f"everybody on this machine can read {secrets}: chmod 600 {secrets}")
+    secrets = [Path(str(Settings.model_config.get("env_file") or ""))]
+    secrets += settings.secrets_dir.iterdir() if settings.secrets_dir else []
+    for path in secrets:
+        if path.is_file() and path.stat().st_mode & stat.S_IROTH:
+            return Check("settings", "warning", f"everybody on this machine can read {path}: chmod 600 {path}")
     where = settings.config or "no kpimart.toml, only defaults and the environment"
     return f"{where}; time zone {settings.time_zone}, base currency {settings.base_currency}"
 
@@ -96,7 +98,7 @@ def _seeds(own: Path | None) -> str:
 
 
 def _catalogue(settings: Settings) -> list[Check] | str:
-    found = problems_of(settings)
+    found = problems(settings.seeds)
     if found:
         return [Check("catalogue", "failed", str(problem)) for problem in found]
     kpis, measures = len(read_catalogue(settings.seeds)), len(read_measures())

@@ -4,6 +4,8 @@ Every error carries its exit code and whether trying the same again can help, so
 the scheduler need no tables of their own.
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -82,3 +84,9 @@ class ReleaseDamaged(KpiMartError):
 
 class BackupDamaged(KpiMartError):
     """A backup is not what its manifest says it is, or there is none."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint at the known name that looks most like this one; empty if none does."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -4,7 +4,6 @@ The contributions are found anew in the release's own tables, by the SQL that th
 summed. So an explanation is a check as well: it says whether what it comes to is what was published.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,8 +13,9 @@ from typing import Any
 
 import duckdb
 
-from kpimart.errors import SettingsError
+from kpimart.errors import SettingsError, did_you_mean
 from kpimart.figures import GRAINS, Period, find_period
+from kpimart.language import Language, said
 from kpimart.measures import Formula, Measure, parse_formula, read_measures
 from kpimart.sql import literal
 from kpimart.warehouse import open_database
@@ -267,6 +267,7 @@ class Explanation:
     last_day: date
     lens: str
     unit: str
+    language: Language
     inputs: tuple[Input, ...]
     sections: tuple[Section, ...]
     found: Quotient
@@ -275,7 +276,7 @@ class Explanation:
     @property
     def differences(self) -> list[str]:
         """Where what was found is not what was published; none, or there is a defect."""
-        return _differences(self.found, self.published)
+        return _differences(self.found, self.published, self.language)
 
 
 def explain(
@@ -285,13 +286,14 @@ def explain(
     period: str,
     manager: str | None = None,
     department: str | None = None,
-    language: str = "en",
+    language: Language = "en",
     shown_rows: int | None = SHOWN_ROWS,
 ) -> Explanation:
     """What a figure of a release is made of.
 
     period: as `read_figures` takes it. manager, department: an id or a name; both: the manager within the department;
-    neither: the company. shown_rows: how many contributions of each kind are listed; None: all.
+    neither: the company. language: of names and of all that is said. shown_rows: how many contributions of each kind
+    are listed; None: all.
     Raises SettingsError for a KPI, a period or an entity that the release does not have.
     """
     with open_database(database) as connection:
@@ -299,14 +301,14 @@ def explain(
         chosen = find_period(connection, period)
         if GRAINS.index(chosen.grain) < GRAINS.index(kpi.finest_grain):
             raise SettingsError(f"{kpi_code} has no figures by {chosen.grain}, they begin with {kpi.finest_grain}")
-        entity = _entity(connection, manager, department)
-        scope = _Scope(connection, chosen, entity, shown_rows)
+        entity = _entity(connection, manager, department, language)
+        scope = _Scope(connection, chosen, entity, language, shown_rows)
         formula = parse_formula(kpi.formula)
         needed = _needed(formula)
         totals = {
             name: total for relation, measures in needed.items() for name, total in scope.totals(relation, measures)
         }
-        inputs = tuple(_input(read_measures()[name], totals) for name in formula.measures)
+        inputs = tuple(_input(read_measures()[name], totals, language) for name in formula.measures)
         sections = tuple(
             scope.section(relation, of_formula, totals)
             for relation, measures in needed.items()
@@ -315,14 +317,14 @@ def explain(
         published, unit = scope.published(kpi_code)
     found = _evaluated(formula, {each.measure.name: each.value for each in inputs})
     return Explanation(
-        kpi, entity, chosen, scope.last_day, "at_event", unit or kpi.unit, inputs, sections, found, published
+        kpi, entity, chosen, scope.last_day, "at_event", unit or kpi.unit, language, inputs, sections, found, published
     )
 
 
 # ------------------------------------------------------------------------------------------------- what is asked about
 
 
-def _kpi(connection: duckdb.DuckDBPyConnection, code: str, language: str) -> Kpi:
+def _kpi(connection: duckdb.DuckDBPyConnection, code: str, language: Language) -> Kpi:
     rows = connection.execute(
         f"""
         select kpi_code, name_{language}, description_{language}, formula, unit, better, finest_grain, owner
@@ -331,11 +333,13 @@ def _kpi(connection: duckdb.DuckDBPyConnection, code: str, language: str) -> Kpi
     ).fetchall()
     known = {row[0]: Kpi(*row) for row in rows}
     if code not in known:
-        raise SettingsError(f"KPI {code!r} is not in the catalogue{_nearest(code, known)}")
+        raise SettingsError(f"KPI {code!r} is not in the catalogue{did_you_mean(code, known)}")
     return known[code]
 
 
-def _entity(connection: duckdb.DuckDBPyConnection, manager: str | None, department: str | None) -> Entity:
+def _entity(
+    connection: duckdb.DuckDBPyConnection, manager: str | None, department: str | None, language: Language
+) -> Entity:
     manager_id = _found(connection, "manager", manager) if manager else None
     department_id = _found(connection, "department", department) if department else None
     if manager_id and department_id:
@@ -345,7 +349,7 @@ def _entity(connection: duckdb.DuckDBPyConnection, manager: str | None, departme
         return Entity("manager", manager_id[0], manager_id[1], manager_id=manager_id[0])
     if department_id:
         return Entity("department", department_id[0], department_id[1], department_id=department_id[0])
-    return Entity("company", "company", "Company")
+    return Entity("company", "company", said("Company", language))
 
 
 def _found(connection: duckdb.DuckDBPyConnection, kind: str, asked: str) -> tuple[str, str]:
@@ -353,16 +357,13 @@ def _found(connection: duckdb.DuckDBPyConnection, kind: str, asked: str) -> tupl
     rows = connection.execute(f"select {kind}_id, {kind}_name from dim_{kind} order by 1").fetchall()
     matching = [row for row in rows if row[0] == asked] or [row for row in rows if row[1] == asked]
     if not matching:
-        raise SettingsError(f"there is no {kind} {asked!r}{_nearest(asked, (name for row in rows for name in row))}")
+        raise SettingsError(
+            f"there is no {kind} {asked!r}{did_you_mean(asked, (name for row in rows for name in row))}"
+        )
     if len(matching) > 1:
         ids = ", ".join(row[0] for row in matching)
         raise SettingsError(f"{len(matching)} {kind}s are called {asked!r}; give the id, one of {ids}")
     return matching[0][0], matching[0][1]
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _needed(formula: Formula) -> dict[str, list[Measure]]:
@@ -384,9 +385,15 @@ class _Scope:
     """The rows of the release that count for an entity in a period."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, period: Period, entity: Entity, shown_rows: int | None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        period: Period,
+        entity: Entity,
+        language: Language,
+        shown_rows: int | None,
     ) -> None:
-        self.connection, self.period, self.entity, self.shown_rows = connection, period, entity, shown_rows
+        self.connection, self.period, self.entity = connection, period, entity
+        self.language, self.shown_rows = language, shown_rows
         last_covered: Any = connection.execute("select max(period_start) from dim_period where period_grain = 'day'")
         self.last_day: date = min(period.end, last_covered.fetchall()[0][0])
 
@@ -412,7 +419,8 @@ class _Scope:
             if measure.additivity != "distribution"
         }
         count = found[0][0] if found else 0
-        return Section(RELATIONS[relation].title, tuple(measures), tuple(shown), count, rest, sums)
+        title = said(RELATIONS[relation].title, self.language)
+        return Section(title, tuple(measures), tuple(shown), count, rest, sums)
 
     def published(self, kpi_code: str) -> tuple[Quotient | None, str | None]:
         """The row of kpi_value and its unit, if there is one."""
@@ -532,19 +540,23 @@ def _decimal(number: Any) -> Decimal | None:
 _NOT_KNOWN = {"distribution": "nothing has a value", "target": "no target was set"}
 
 
-def _input(measure: Measure, totals: Mapping[str, tuple[Decimal | None, int]]) -> Input:
+def _input(measure: Measure, totals: Mapping[str, tuple[Decimal | None, int]], language: Language) -> Input:
     """The measure's value, by the rules that say when it is 0 and when it is not known."""
     value, rows = totals[measure.name]
     if measure.additivity in _NOT_KNOWN:
-        return Input(measure, value, rows, _NOT_KNOWN[measure.additivity] if value is None else None)
+        why = said(_NOT_KNOWN[measure.additivity], language)
+        return Input(measure, value, rows, why if value is None else None)
     of = {name: totals[name][0] or Decimal() for name in measure.counted_with}
     if measure.unknown:
         if of[measure.unknown] != 0:
-            return Input(measure, None, rows, f"{measure.unknown} is {of[measure.unknown].normalize():f}, not 0")
+            count = f"{of[measure.unknown].normalize():f}"
+            why = said("{name} is {count}, not 0", language, name=measure.unknown, count=count)
+            return Input(measure, None, rows, why)
     elif measure.sample and of[measure.sample] != 0:
         is_known = bool(value) or (of[measure.known] != 0 if measure.known else value is not None)
         if not is_known:
-            return Input(measure, None, rows, f"none of {measure.sample} has a known value")
+            why = said("none of {name} has a known value", language, name=measure.sample)
+            return Input(measure, None, rows, why)
     return Input(measure, value or Decimal(), rows, None)
 
 
@@ -562,13 +574,15 @@ def _rounded(number: Decimal | None, unit: Decimal) -> Decimal | None:
     return None if number is None else number.quantize(unit, ROUND_HALF_UP)
 
 
-def _differences(found: Quotient, published: Quotient | None) -> list[str]:
+def _differences(found: Quotient, published: Quotient | None, language: Language) -> list[str]:
     if published is None:
         nothing = found.value in (None, 0) and found.numerator in (None, 0)
-        return [] if nothing else [f"nothing was published, and the contributions come to {found.value}"]
+        told = "nothing was published, and the contributions come to {ours}"
+        return [] if nothing else [said(told, language, ours=found.value)]
     pairs = [(name, getattr(found, name), getattr(published, name)) for name in ("numerator", "denominator", "value")]
+    told = "the contributions come to a {name} of {ours}, and {theirs} was published"
     return [
-        f"the contributions come to a {name} of {ours}, and {theirs} was published"
+        said(told, language, name=said(name, language), ours=ours, theirs=theirs)
         for name, ours, theirs in pairs
         if not _is_same(ours, theirs, is_exact=name != "value" or found.denominator is None)
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from kpimart.errors import SettingsError
+from kpimart.errors import SettingsError, did_you_mean
 from kpimart.seeds import seed_file
 from kpimart.warehouse import open_database
 
@@ -137,7 +137,8 @@ def _kpis(connection: duckdb.DuckDBPyConnection, codes: Sequence[str], language:
     known = {row[0]: Kpi(*row) for row in rows}
     for code in codes:
         if code not in known:
-            raise SettingsError(f"KPI {code!r} is not in the catalogue; it has {', '.join(sorted(known))}")
+            there = f"it has {', '.join(sorted(known))}"
+            raise SettingsError(f"KPI {code!r} is not in the catalogue; {there}{did_you_mean(code, known)}")
     return tuple(known[code] for code in codes)
 
 

@@ -26,7 +26,7 @@ from kpimart.paths import EXPECTATIONS, PROJECT
 from kpimart.publish.contract import CONTRACT_VERSION, ENTITY_LEVELS, GRAINS, PUBLISHED, Column, Table, wide_view
 from kpimart.quality import wording
 from kpimart.quality.suites import Expectation, filled, read_suite, suite_files
-from kpimart.settings import ApiSettings, OAuthSettings, Settings
+from kpimart.settings import NAMED_BY_VARIABLE, ApiSettings, OAuthSettings, Settings
 from kpimart.staging_contract import staging_files
 
 PAGES = PROJECT / "docs" / "reference"
@@ -248,6 +248,8 @@ SETTINGS: dict[str, str] = {
     "retention.releases": "How many releases are kept, the last published ones.",
     "retention.month_ends": "Whether the release at each month's end is kept for good.",
     "retention.landed_days": "For how many days upkeep leaves landed packages their records, and raw what was held.",
+    "backup.place": "Where backups go: a folder on another disk, or a bucket such as `s3://bucket/path`.",
+    "backup.keep": "How many backups are kept there; unless said, all.",
     "closing.after_working_days": "How many working days after its end a month is to be closed; the monthly DAG waits.",
     "definitions.regular_window_days": "A regular customer bought often enough within this many days.",
     "definitions.regular_min_purchases": "How many purchases within the window make a customer a regular one.",
@@ -355,10 +357,11 @@ def settings_page() -> str:
     return _page(
         "Settings",
         "`kpimart/settings.py`",
-        "Read from the environment, then from `.env`, then from the `kpimart.toml` that `--config` or `KPIMART_CONFIG` "
-        "names (else the one in the current folder); the first that names a setting wins. An unknown key is an error. "
-        "As a variable, a setting is called `KPIMART_` and its key in capitals, with `__` for each dot: "
-        "`KPIMART_THRESHOLDS__MAX_QUARANTINED_SHARE=0.02`.",
+        "Read from the environment, then from `.env`, then from the folder that `KPIMART_SECRETS_DIR` names, if any, "
+        "then from the `kpimart.toml` that `--config` or `KPIMART_CONFIG` names (else the one in the current folder); "
+        "the first that names a setting wins. An unknown key is an error. As a variable, a setting is called "
+        "`KPIMART_` and its key in capitals, with `__` for each dot: `KPIMART_THRESHOLDS__MAX_QUARANTINED_SHARE=0.02`. "
+        "In the folder, a file of that name holds the value: so a container is given its secrets.",
         [
             f"## The company\n\n{_settings_table(company)}",
             f"## A CRM\n\nOne table a CRM that is read over its API: {', '.join(f'`[{api}]`' for api in API_SOURCES)}. "
@@ -389,9 +392,8 @@ def _settings_table(fields: Mapping[str, FieldInfo], prefix: str = "") -> str:
 
 def setting_fields() -> Iterator[tuple[str, FieldInfo]]:
     """Key → field of everything that a kpimart.toml may say, the mapping of an object once for all objects."""
-    leaves = [
-        leaf for name, field in Settings.model_fields.items() if name != "config" for leaf in _leaves(name, field)
-    ]
+    named = {name: field for name, field in Settings.model_fields.items() if name not in NAMED_BY_VARIABLE}
+    leaves = [leaf for name, field in named.items() for leaf in _leaves(name, field)]
     of_files = {key.removeprefix("files.") for key, _ in leaves if key.startswith("files.")}
     yield from (
         leaf for leaf in leaves if not (leaf[0].startswith("sql.") and leaf[0].removeprefix("sql.") in of_files)
@@ -428,7 +430,7 @@ _TYPE_WORDS = {
     "float": "a number",
     "int": "a whole number",
     "Path": "a path",
-    "SecretStr": "a secret, from the environment only",
+    "SecretStr": "a secret, from a variable or a file of its own",
     "str": "text",
 }
 

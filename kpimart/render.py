@@ -8,27 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from kpimart.figures import Figure, Figures, Kpi
+from kpimart.language import Language, said
 
 UNDEFINED = "–"
 # Wider than any table: nobody folds the lines of a log by hand.
 PIPE_WIDTH = 10_000
-
-_WORDS = {
-    "en": {
-        "company": "Company",
-        "department": "Department",
-        "manager": "Manager",
-        "going on": "going on",
-        "before": "before",
-    },
-    "ru": {
-        "company": "Компания",
-        "department": "Отдел",
-        "manager": "Менеджер",
-        "going on": "идёт",
-        "before": "до этого",
-    },
-}
 
 
 def value_text(value: Decimal | None, unit: str) -> str:
@@ -64,24 +48,24 @@ def _arrow(change: Decimal) -> str:
     return "→" if change == 0 else "▲" if change > 0 else "▼"
 
 
-def figures_table(figures: Figures, level: str, language: str = "en") -> Table:
+def figures_table(figures: Figures, level: str, language: Language = "en") -> Table:
     """One row an entity, one column a KPI: its value, and below it the change on the period before.
 
     A period that is still going on is not compared with a whole one: below its value stands that of the period before.
     """
-    words = _WORDS[language]
+    whose = said(level.capitalize(), language)
     period = figures.period
     title = f"{period.start} … {period.end}"
     if not period.is_complete:
-        title += f", {words['going on']}"
+        title += f", {said('going on', language)}"
     table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column(words[level], no_wrap=True)
+    table.add_column(whose, no_wrap=True)
     for kpi in figures.kpis:
         table.add_column(_heading(kpi, figures), justify="right")
     for name, cells in _by_entity(figures):
         # the company has no name of its own
-        shown = words[level] if level == "company" else name
-        table.add_row(shown, *(_cell(cells.get(kpi.kpi_code), kpi, figures, words) for kpi in figures.kpis))
+        shown = whose if level == "company" else name
+        table.add_row(shown, *(_cell(cells.get(kpi.kpi_code), kpi, figures, language) for kpi in figures.kpis))
     return table
 
 
@@ -131,12 +115,12 @@ def _by_entity(figures: Figures) -> list[tuple[str, dict[str, Figure]]]:
     return list(entities.values())
 
 
-def _cell(figure: Figure | None, kpi: Kpi, figures: Figures, words: dict[str, str]) -> RenderableType:
+def _cell(figure: Figure | None, kpi: Kpi, figures: Figures, language: Language) -> RenderableType:
     if figure is None:
         return UNDEFINED
     value = Text(value_text(figure.value, figure.unit), justify="right")
     if not figures.period.is_complete:
-        before = f"{words['before']} {value_text(figure.value_before, figure.unit)}"
+        before = f"{said('before', language)} {value_text(figure.value_before, figure.unit)}"
         return Group(value, Text(before, style="dim", justify="right"))
     change = change_text(figure.value, figure.value_before, figure.unit)
     is_good = change.startswith("▲") == (kpi.better == "higher")

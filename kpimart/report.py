@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 
 from kpimart import figures, render
+from kpimart.language import RUSSIAN, Language, said
 from kpimart.pipeline import Extraction, Run
 from kpimart.publish.manifest import Gate
 from kpimart.publish.shelf import Release
@@ -18,7 +19,7 @@ from kpimart.status import ChangedField, LastBatch, LastBuild, SetAside, Status
 if TYPE_CHECKING:
     from kpimart.backup import BackedUp, Restored
     from kpimart.closing import Decision
-    from kpimart.explain import Explanation, Input, Quotient, Section
+    from kpimart.explain import Contribution, Explanation, Input, Quotient, Section
     from kpimart.forget import Finding
     from kpimart.publish.diff import Cell as ChangedCell
     from kpimart.publish.diff import Difference
@@ -457,6 +458,7 @@ _CLOCKS = {
     "won_at": "the moment it was won first",
     "lapsed_on": "the day on which the time without a purchase ran out",
     "period_end": "the end of the period",
+    "period": "the period it was set for",
 }
 _ADDED_UP = {
     "additive": "added up",
@@ -469,31 +471,35 @@ _ADDED_UP = {
 
 def of_explanation(explained: "Explanation") -> Iterator[RenderableType]:
     """A figure, what it is computed from, what contributes to it, and whether that is what was published."""
-    kpi, period = explained.kpi, explained.period
-    through = explained.last_day
-    ends = f"{period.end}" if through == period.end else f"{period.end}, so far through {through}"
+    kpi, period, language = explained.kpi, explained.period, explained.language
+    ends = f"{period.end}"
+    if explained.last_day != period.end:
+        ends = said("{end}, so far through {day}", language, end=ends, day=explained.last_day)
+    credit = "{lens}: to the owner, and the department that they were in, when it happened"
+    unit = "{unit}, higher is better" if kpi.better == "higher" else "{unit}, lower is better"
     yield f"{kpi.name} ({kpi.kpi_code}), {explained.entity.name}, {period.start} … {ends}"
     yield kpi.description
     yield ""
     yield render.facts(
         [
-            ("formula", kpi.formula),
-            ("figure", _quotient(explained.found, explained.unit)),
-            ("published", _published(explained)),
-            ("credit", f"{explained.lens}: to the owner, and the department that they were in, when it happened"),
-            ("unit", f"{explained.unit}, {kpi.better} is better"),
-            ("defined by", kpi.owner),
+            (said("formula", language), kpi.formula),
+            (said("figure", language), _quotient(explained.found, explained.unit)),
+            (said("published", language), said(_published(explained), language)),
+            (said("credit", language), said(credit, language, lens=explained.lens)),
+            (said("unit", language), said(unit, language, unit=explained.unit)),
+            (said("defined by", language), kpi.owner),
         ]
     )
+    columns = ("measure", "value", "one row brings", "of which count", "rows", "dated by", "together")
     yield render.rows_table(
-        ("measure", "value", "one row brings", "of which count", "rows", "dated by", "together"),
-        [_input_row(each) for each in explained.inputs],
+        [said(column, language) for column in columns], [_input_row(each, language) for each in explained.inputs]
     )
     for section in explained.sections:
         yield ""
-        yield from _of_section(section)
+        yield from _of_section(section, language)
     for difference in explained.differences:
-        yield f"DOES NOT ADD UP: {difference}; this is a defect of kpimart, tell who looks after it"
+        told = "DOES NOT ADD UP: {difference}; this is a defect of kpimart, tell who looks after it"
+        yield said(told, language, difference=difference)
 
 
 def _published(explained: "Explanation") -> str:
@@ -520,20 +526,21 @@ def _plain(number: Decimal | None, *, is_amount: bool = False) -> str:
     return f"{short:,.{places}f}"
 
 
-def _input_row(each: "Input") -> tuple[object, ...]:
+def _input_row(each: "Input", language: Language) -> tuple[object, ...]:
     measure = each.measure
+    clock = measure.clock or ""
     return (
         measure.name,
         f"{_plain(each.value, is_amount=measure.is_amount)}{f' ({each.why})' if each.why else ''}",
         measure.sql,
-        measure.filter or "all",
+        measure.filter or said("all", language),
         each.rows,
-        _CLOCKS.get(measure.clock or "", measure.clock or ""),
-        _ADDED_UP[measure.additivity],
+        said(_CLOCKS[clock], language) if clock in _CLOCKS else clock,
+        said(_ADDED_UP[measure.additivity], language),
     )
 
 
-def _of_section(section: "Section") -> Iterator[RenderableType]:
+def _of_section(section: "Section", language: Language) -> Iterator[RenderableType]:
     """The contributions, one row each, and below them what they come to."""
     yield f"{section.title}: {section.count:,}"
     if not section.rows:
@@ -543,7 +550,7 @@ def _of_section(section: "Section") -> Iterator[RenderableType]:
             row.id,
             row.name or "",
             str(row.day),
-            row.what if row.sign > 0 else f"{row.what}, taken back",
+            _what(row, language),
             _plain(row.amount, is_amount=True),
             *_of_measures(section, row.weights),
         )
@@ -551,11 +558,17 @@ def _of_section(section: "Section") -> Iterator[RenderableType]:
     ]
     left = section.count - len(section.rows)
     if left:
-        rows.append((f"and {left:,} more: --all", "", "", "", "", *_of_measures(section, section.rest)))
-    rows.append(("together", "", "", "", "", *_of_measures(section, section.totals)))
-    yield render.rows_table(
-        ("id", "name", "day", "what", "amount", *(measure.name for measure in section.measures)), rows
-    )
+        more = said("and {count} more: --all", language, count=f"{left:,}")
+        rows.append((more, "", "", "", "", *_of_measures(section, section.rest)))
+    rows.append((said("together", language), "", "", "", "", *_of_measures(section, section.totals)))
+    columns = [said(column, language) for column in ("id", "name", "day", "what", "amount")]
+    yield render.rows_table((*columns, *(measure.name for measure in section.measures)), rows)
+
+
+def _what(row: "Contribution", language: Language) -> str:
+    """What happened; an activity of a kind that only the source knows stays as it is there."""
+    what = said(row.what, language) if row.what in RUSSIAN else row.what
+    return what if row.sign > 0 else said("{what}, taken back", language, what=what)
 
 
 def _of_measures(section: "Section", values: Mapping[str, Decimal | None]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The one place for settings: environment (`KPIMART_*`), `.env`, then `kpimart.toml`.
+"""The one place for settings: environment (`KPIMART_*`), `.env`, files of secrets, then `kpimart.toml`.
 
 The first of them that names a setting wins. Every key is checked: an unknown one is an error that names its nearest
 known neighbour, because a misspelt threshold that is silently ignored is worse than none.
@@ -31,6 +31,7 @@ from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     EnvSettingsSource,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -40,6 +41,8 @@ from kpimart.errors import SettingsError
 from kpimart.sources import SourceName
 
 DEFAULT_CONFIG = Path("kpimart.toml")
+NAMED_BY_VARIABLE = frozenset({"config", "secrets_dir"})
+"""Settings that say where settings are: no kpimart.toml may name them."""
 
 
 def _known_time_zone(name: str) -> str:
@@ -193,7 +196,7 @@ class HttpSettings(_Strict):
 
 
 class ApiSettings(_Strict):
-    """A CRM that is read over its API. Secrets come from the environment only.
+    """A CRM that is read over its API. Secrets come from variables or files of their own.
 
     `fields` names the CRM's own properties that hold what it has no standard one for, canonical name → property;
     `properties` names further ones that raw keeps, object → properties.
@@ -364,6 +367,7 @@ class Settings(BaseSettings):
     )
 
     config: Path | None = None
+    secrets_dir: Path | None = None
     home: Path = Path("var")
     landing: str | None = None
     sources: Annotated[tuple[SourceName, ...], Field(min_length=1)] = ("files",)
@@ -407,8 +411,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before `.env` before the TOML file, which arrives as init arguments."""
-        return env_settings, dotenv_settings, init_settings
+        """Environment before `.env` before files of secrets before the TOML file, which arrives as init arguments."""
+        return env_settings, dotenv_settings, SecretFiles(settings_cls), init_settings
 
     @field_validator("fiscal_year_first_week", "week_starts_on")
     @classmethod
@@ -462,6 +466,21 @@ class Settings(BaseSettings):
         return {**decided, **{name: {"fields": api.fields} for name, api in apis.items()}}
 
 
+class SecretFiles(NestedSecretsSettingsSource):
+    """The folder that `KPIMART_SECRETS_DIR` names: one file a setting, called as its variable, that holds the value.
+
+    So a container is given its secrets: its environment may be looked at. Files of other names are others'.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        said = DotEnvSettingsSource(settings_cls)() | EnvSettingsSource(settings_cls)()
+        folder = said.get("secrets_dir")
+        if folder:
+            # The library would take a folder that may not be looked into, or is not there, for an empty one.
+            next(Path(folder).iterdir(), None)
+        super().__init__(settings_cls, secrets_dir=folder)
+
+
 def load_settings(config: Path | None = None, *, home: Path | None = None) -> Settings:
     """Read the settings; `config` (or `KPIMART_CONFIG`, or ./kpimart.toml if there is one) is the TOML file.
 
@@ -481,10 +500,11 @@ def load_settings(config: Path | None = None, *, home: Path | None = None) -> Se
 
 
 def _variables() -> list[dict[str, Any]]:
-    """What the environment says by field, then what `.env` says; refuses a variable that is no setting."""
+    """What the environment, `.env` and files of secrets say by field; refuses a variable that is no setting."""
     known = {f"KPIMART_{field.upper()}" for field in Settings.model_fields}
     said = []
-    for where, source in (("environment", EnvSettingsSource), (".env", DotEnvSettingsSource)):
+    sources = {"environment": EnvSettingsSource, ".env": DotEnvSettingsSource, "KPIMART_SECRETS_DIR": SecretFiles}
+    for where, source in sources.items():
         try:
             found = source(Settings)
             said.append(found())
@@ -516,7 +536,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_keys(path: Path | None, values: dict[str, Any]) -> None:
-    known = Settings.model_fields.keys() - {"config"}
+    known = Settings.model_fields.keys() - NAMED_BY_VARIABLE
     for key in values.keys() - known:
         raise SettingsError(f"{path}: {key}: unknown key{_nearest(key, known)}")
 
@@ -537,7 +557,8 @@ def _explain(error: ValidationError, path: Path | None, variables: list[dict[str
     lines = []
     for problem in error.errors():
         place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
-        where = "environment or .env" if any(_holds(said, problem["loc"]) for said in variables) else path or "settings"
+        is_variable = any(_holds(said, problem["loc"]) for said in variables)
+        where = "environment, .env or secrets_dir" if is_variable else path or "settings"
         if problem["type"] == "extra_forbidden":
             told = f"unknown key{_nearest(str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
         else:

@@ -4,15 +4,14 @@ A mapping says which column of the source holds which canonical column; `check_m
 before anything of the source is opened.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any, Literal
 
-from kpimart.errors import SettingsError
+from kpimart.errors import SettingsError, did_you_mean
 from kpimart.extract.values import DIRECTIVES, PADDING, Check, Kind, check_for
 from kpimart.settings import Column, FileMapping, M, MappedSettings, ObjectMapping, Settings, TableMapping
 
@@ -201,12 +200,6 @@ OBJECTS: dict[str, CanonicalObject] = {
 }
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the known name that looks most like this one; empty if none does."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
 def format_of(mapping: FileMapping) -> FileFormat | None:
     """How the file is written: as the mapping says, else as its name ends."""
     return mapping.format or FORMAT_OF_SUFFIX.get(PurePath(mapping.file).suffix.lower())
@@ -283,7 +276,7 @@ def _problems_of_mapping(each: CanonicalObject, mapping: ObjectMapping, stages: 
     if isinstance(mapping, TableMapping) and mapping.extent == "delta":
         yield from _problems_of_delta(each, mapping)
     for name in mapping.columns.keys() - each.by_name.keys():
-        hint = nearest(name, each.by_name) or f"; known are {', '.join(sorted(each.by_name))}"
+        hint = did_you_mean(name, each.by_name) or f"; known are {', '.join(sorted(each.by_name))}"
         yield f"columns.{name}: no such column of {each.name}{hint}"
     for column in each.columns:
         if column.required and column.name not in mapping.columns:

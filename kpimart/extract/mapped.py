@@ -16,12 +16,11 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from kpimart.errors import BadSourceData
+from kpimart.errors import BadSourceData, did_you_mean
 from kpimart.extract.canonical import (
     CanonicalObject,
     cleaned,
     column_check,
-    nearest,
     pattern_of,
     source_columns,
 )
@@ -116,7 +115,7 @@ def refuse_lost_columns(origin: Origin[Any], present: Sequence[str], hint: str =
     if not lost:
         return
     lines = [
-        f"no column {column!r}, which is mapped to {_canonical_names(origin, column)}{nearest(column, present)}"
+        f"no column {column!r}, which is mapped to {_canonical_names(origin, column)}{did_you_mean(column, present)}"
         for column in lost
     ]
     raise BadSourceData(

@@ -67,7 +67,7 @@ KPIS = {
     "sales_cycle_days": Kpi("cycle_days", "deals_with_cycle", "deals_with_cycle"),
     "sales_cycle_days_median": Kpi("cycle_days_median", "deals_with_cycle"),
     "sales_velocity": _money(
-        "open_deals * won_amount * won_deals", CLOSED, "won_deals * cycle_days + lost_deals * cycle_days"
+        "open_deals * won_amount * deals_with_cycle", CLOSED, "won_deals * cycle_days + lost_deals * cycle_days"
     ),
     "open_deals": Kpi("open_deals", "open_deals"),
     "open_amount": _money("open_amount", "open_deals"),
@@ -91,6 +91,7 @@ KPIS = {
     "new_customer_amount": _money("first_purchase_amount", "first_purchases", finest_grain="day"),
     "leads_converted": Kpi("leads_converted", "leads_converted"),
     "first_response_hours": Kpi("response_hours", "leads_answered", "leads_answered"),
+    "lead_response_share": Kpi("leads_answered", "leads", "leads"),
     "plan_attainment": Kpi("won_amount", "won_deals", "planned_amount", "month"),
     "pipeline_coverage": Kpi("open_amount", "open_deals", "planned_amount", "month"),
     "next_step_share": Kpi("deals_with_next_step", "deals_that_may_have_one", "deals_that_may_have_one"),

@@ -58,7 +58,7 @@ KPIS = {
     "sales_cycle_days": Kpi("cycle_days", "deals_with_cycle", under="deals_with_cycle"),
     "sales_cycle_days_median": Kpi("cycle_days_median", "deals_with_cycle"),
     "sales_velocity": Kpi(
-        "open_deals * won_amount * won_deals", "closed_deals", under="(won_deals + lost_deals) * cycle_days"
+        "open_deals * won_amount * deals_with_cycle", "closed_deals", under="(won_deals + lost_deals) * cycle_days"
     ),
     "open_deals": Kpi("open_deals", "open_deals"),
     "open_amount": Kpi("open_amount", "open_deals"),
@@ -82,6 +82,7 @@ KPIS = {
     "new_customer_amount": Kpi("first_purchase_amount", "first_purchases", finest_grain="day"),
     "leads_converted": Kpi("leads_converted", "leads_converted"),
     "first_response_hours": Kpi("response_hours", "leads_answered", under="leads_answered"),
+    "lead_response_share": Kpi("leads_answered", "leads", under="leads"),
     "calls": Kpi("calls", "calls", finest_grain="day"),
     "meetings": Kpi("meetings", "meetings", finest_grain="day"),
     "emails": Kpi("emails", "emails", finest_grain="day"),

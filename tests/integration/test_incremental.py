@@ -157,9 +157,13 @@ class History:
 
 
 FIGURES = """
-select kpi_code, period_grain, period_start, period_end, entity_level, entity_key, value
+select kpi_code, period_grain, period_start, period_end, entity_level, entity_key, value, 'main' as cut
 from kpi.kpi_value
-where manager_id is null or manager_id <> 'files:late'
+union all
+select
+    kpi_code, period_grain, period_start, period_end, entity_level, entity_key, value,
+    concat_ws(', ', credit_lens, amount_basis, cut_by, cut_value) as cut
+from kpi.kpi_value_by_cut
 """
 TOUCHED = "select count(*) from core.deal_touched"
 
@@ -217,6 +221,7 @@ def test_a_late_correction_changes_the_figures_of_its_own_periods_only(history: 
     changed = set(history.figures["before"]) ^ set(history.figures["after"])
     assert {"won_amount", "avg_won_amount"} <= {row[0] for row in changed}
     assert {row[1] for row in changed} == {"day", "week", "month", "quarter", "year"}
+    assert {row[7] for row in changed} >= {"main", "split, booking, all, all", "at_event, constant, all, all"}
     assert [row for row in changed if not row[2] <= WON_ON <= row[3]] == []
 
 

@@ -9,10 +9,10 @@ import jinja2
 import pytest
 
 from kpimart import catalogue, pipeline
-from kpimart.catalogue import Problem, problems, require_sound
+from kpimart.catalogue import Problem, problems
 from kpimart.errors import SettingsError
 from kpimart.measures import MEASURES, BadFormula, parse_formula, read_measures, units_of
-from kpimart.paths import DBT_PROJECT, SEEDS
+from kpimart.paths import DBT_PROJECT, PROJECT, SEEDS
 from kpimart.settings import Settings
 
 WIN_RATE = {
@@ -30,6 +30,8 @@ WIN_RATE = {
     "group": "conversion",
     "format": "0.0%",
 }
+
+TO_HEADS = {"kpi_code": "win_rate", "assigned_level": "role", "assigned_to": "head"}
 
 
 @pytest.fixture
@@ -51,8 +53,9 @@ def add(own: Path, name: str, **cells: str) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
-def test_what_ships_is_sound() -> None:
-    assert problems() == []
+@pytest.mark.parametrize("shipped", [None, *sorted(PROJECT.glob("examples/*/seeds"))])
+def test_what_ships_is_sound(shipped: Path | None) -> None:
+    assert problems(shipped) == []
 
 
 def test_a_kpi_is_one_row(own: Path) -> None:
@@ -131,8 +134,10 @@ def test_two_kpis_of_one_code_are_refused(own: Path) -> None:
     [
         ("kpi_profile.csv", {"profile": "calm", "kpi_code": "won_deal", "weight": "1"}, "did you mean won_deals?"),
         ("kpi_profile.csv", {"profile": "calm", "kpi_code": "won_deals", "weight": "0.9"}, "sum to 1, found 0.9"),
-        ("kpi_assignment.csv", {"kpi_code": "win", "assigned_to": "head"}, "expected the code of a KPI, found 'win'"),
-        ("kpi_assignment.csv", {"kpi_code": "win_rate"}, "expected a manager or a department as crm:id"),
+        ("kpi_assignment.csv", {**TO_HEADS, "kpi_code": "win"}, "expected the code of a KPI, found 'win'"),
+        ("kpi_assignment.csv", {**TO_HEADS, "assigned_to": ""}, "expected a manager or a department as crm:id"),
+        ("kpi_assignment.csv", {**TO_HEADS, "assigned_to": "boss"}, "expected one of manager, head, found 'boss'"),
+        ("kpi_assignment.csv", {**TO_HEADS, "assigned_level": "team"}, "expected one of manager, department, role"),
         ("kpi_target.csv", {"kpi_code": "win", "entity_level": "company", "period_grain": "year"}, "found 'win'"),
         (
             "kpi_target.csv",
@@ -169,22 +174,24 @@ def test_a_weight_is_a_share(own: Path, weight: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "whom", "is_refused"),
+    ("level", "assigned", "is_refused"),
     [
-        ("department", "manager", True),
-        ("department", "files:Ann", True),
-        ("department", "files:North", False),
-        ("department", "head", False),
-        ("personal", "files:Ann", False),
-        ("personal", "head", True),
-        ("both", "manager", False),
+        ("department", ("role", "manager"), True),
+        ("department", ("manager", "files:Ann"), True),
+        ("department", ("department", "files:North"), False),
+        ("department", ("role", "head"), False),
+        ("personal", ("manager", "files:Ann"), False),
+        ("personal", ("department", "files:North"), False),
+        ("personal", ("role", "head"), True),
+        ("both", ("role", "manager"), False),
     ],
 )
-def test_a_kpi_is_assigned_to_whom_it_may_judge(own: Path, level: str, whom: str, is_refused: bool) -> None:
+def test_a_kpi_is_assigned_to_whom_it_may_judge(
+    own: Path, level: str, assigned: tuple[str, str], is_refused: bool
+) -> None:
     add(own, "kpi_catalogue.csv", **{**WIN_RATE, "level": level})
-    add(own, "kpi_assignment.csv", kpi_code="win_share", assigned_to=whom)
-    found = problems(own, lambda: {"files:Ann"})
-    assert [problem.subject for problem in found] == ["win_share: assigned_to"] * is_refused
+    add(own, "kpi_assignment.csv", kpi_code="win_share", assigned_level=assigned[0], assigned_to=assigned[1])
+    assert [problem.subject for problem in problems(own)] == ["win_share: assigned_to"] * is_refused
 
 
 def test_a_target_is_not_set_for_a_manager_whom_the_kpi_does_not_judge(own: Path) -> None:
@@ -365,31 +372,3 @@ def test_a_catalogue_with_an_error_stops_a_run_before_anything_is_started(own: P
         assert "the KPI catalogue has errors, 3; nothing was started:" in str(refused.value)
         assert refused.value.exit_code == 2
     assert not settings.home.exists()
-
-
-def test_who_is_a_person_the_release_tells(own: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Path] = []
-    monkeypatch.setattr(catalogue, "open_database", lambda path: asked.append(path) or People())
-    require_sound(Settings(home=published, seeds=own))
-    assert asked == [], "nobody needs to know"
-
-    add(own, "kpi_catalogue.csv", **{**WIN_RATE, "level": "department"})
-    add(own, "kpi_assignment.csv", kpi_code="win_share", assigned_to="files:Ann")
-    with pytest.raises(SettingsError, match="found 'files:Ann', a person; assign it to a department"):
-        require_sound(Settings(home=published, seeds=own))
-    assert asked == [published / "reporting" / "reporting.duckdb"]
-
-
-class People:
-    """A release in which Ann is a manager."""
-
-    def __enter__(self) -> "People":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def execute(self, _: str) -> "People":
-        return self
-
-    def fetchall(self) -> list[tuple[str]]:
-        return [("files:Ann",)]

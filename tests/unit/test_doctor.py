@@ -92,15 +92,17 @@ def test_where_settings_come_from_is_told(tmp_path: Path) -> None:
     assert said == "no kpimart.toml, only defaults and the environment; time zone Europe/Berlin, base currency EUR"
 
 
+@pytest.mark.parametrize("name", [".env", "secrets/KPIMART_HUBSPOT__TOKEN"])
 @pytest.mark.parametrize(("mode", "outcome"), [(0o600, "ok"), (0o640, "ok"), (0o644, "warning")])
 def test_secrets_that_everybody_can_read_are_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, outcome: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, outcome: str, name: str
 ) -> None:
-    file = tmp_path / ".env"
+    file = tmp_path / name
+    (tmp_path / "secrets").mkdir()
     file.write_text("KPIMART_HUBSPOT__TOKEN=hunter2")
     file.chmod(mode)
-    checked = settings(tmp_path / "home")
-    monkeypatch.setitem(Settings.model_config, "env_file", str(file))
+    checked = settings(tmp_path / "home", secrets_dir=tmp_path / "secrets")
+    monkeypatch.setitem(Settings.model_config, "env_file", str(tmp_path / ".env"))
     found = check("settings", checked)
     assert (found.outcome, "hunter2" in found.found) == (outcome, False)
     assert ("chmod 600" in found.found) == (outcome == "warning")

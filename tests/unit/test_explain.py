@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import duckdb
@@ -15,6 +16,7 @@ from kpimart import report
 from kpimart.cli import app
 from kpimart.errors import SettingsError
 from kpimart.explain import RELATIONS, Explanation, explain
+from kpimart.language import RUSSIAN
 from kpimart.measures import read_measures
 from kpimart.publish.contract import BUILT
 from kpimart.render import console
@@ -316,10 +318,10 @@ def shown(explained: Explanation, capsys: pytest.CaptureFixture[str]) -> str:
 def test_people_see_the_formula_the_clock_the_lens_and_the_deals(
     database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = shown(explain(database, "win_rate", period="2026-03", language="ru"), capsys)
+    said = shown(explain(database, "win_rate", period="2026-03"), capsys)
     for expected in (
-        "win_rate имя (win_rate), Company, 2026-03-01 … 2026-03-31, so far through 2026-03-20",
-        "Что это.",
+        "win_rate name (win_rate), Company, 2026-03-01 … 2026-03-31, so far through 2026-03-20",
+        "What it is.",
         "won_deals / (won_deals + lost_deals)",
         "2 / 3 = 66.7 %",
         "the same",
@@ -332,6 +334,32 @@ def test_people_see_the_formula_the_clock_the_lens_and_the_deals(
         "together",
     ):
         assert expected in said
+
+
+def test_people_are_told_in_russian(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown(explain(database, "win_rate_value", period="2026-03", language="ru"), capsys)
+    for expected in (
+        "win_rate_value имя (win_rate_value), Компания, 2026-03-01 … 2026-03-31, пока по 2026-03-20",
+        "Что это.",
+        "то же самое",
+        "lost_deals_without_amount равно 1, а не 0",
+        "события сделок: 5",
+        "выигрыш, отменено",
+    ):
+        assert expected in said
+
+
+@pytest.mark.parametrize("code", [*CONTRIBUTIONS, "win_rate_value", "plan_attainment"])
+def test_nothing_is_left_in_english(database: Path, capsys: pytest.CaptureFixture[str], code: str) -> None:
+    said = shown(explain(database, code, period="2026-03", language="ru", shown_rows=1), capsys)
+    phrases = [english for english in RUSSIAN if " " in english and "{" not in english]
+    assert [phrase for phrase in phrases if phrase in said] == []
+
+
+def test_a_translation_holds_the_same_values() -> None:
+    phrases = {*RUSSIAN, *RUSSIAN.values()}
+    fields = {phrase: {name for _, name, _, _ in Formatter().parse(phrase) if name} for phrase in phrases}
+    assert [english for english, russian in RUSSIAN.items() if fields[english] != fields[russian]] == []
 
 
 def test_people_are_told_loudly_what_does_not_add_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,7 +153,7 @@ def test_kpis_come_in_the_order_asked_for_and_in_the_language_asked_for(database
 def test_an_unknown_kpi_is_told_with_those_there_are(database: Path) -> None:
     assert refusal(database, "month", "won_amonut") == (
         "KPI 'won_amonut' is not in the catalogue; it has "
-        "created_amount, lost_deals, new_customers, win_rate, won_amount, won_deals"
+        "created_amount, lost_deals, new_customers, win_rate, won_amount, won_deals; did you mean 'won_amount'?"
     )
 
 

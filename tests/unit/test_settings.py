@@ -62,6 +62,18 @@ def dotenv(folder: Path) -> Write:
     return write
 
 
+@pytest.fixture
+def secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Hands a secret over as a container gets it."""
+    (folder / "secrets").mkdir()
+    monkeypatch.setenv("KPIMART_SECRETS_DIR", "secrets")
+
+    def write(name: str, text: str) -> None:
+        (folder / "secrets" / name).write_text(text)
+
+    return write
+
+
 def refusal(config: Path | None = None) -> str:
     with pytest.raises(SettingsError) as refused:
         load_settings(config)
@@ -102,6 +114,22 @@ def test_each_source_may_name_another_part_of_a_table(
     assert thresholds.max_quarantined_share == 0.3
     assert thresholds.max_vanished_share == 0.4
     assert thresholds.max_rate_age_days == 5
+
+
+def test_a_secret_may_be_a_file_that_is_called_as_its_variable(
+    toml: Write, monkeypatch: pytest.MonkeyPatch, secret: Callable[[str, str], None]
+) -> None:
+    toml('profile = "growth"')
+    secret("KPIMART_PROFILE", "retention")
+    secret("KPIMART_HUBSPOT__TOKEN", "of the file\n")
+    secret("KPIMART_ODOO__TOKEN", "of the file")
+    secret("redis_password", "somebody else's")
+    monkeypatch.setenv("KPIMART_ODOO__TOKEN", "of the variable")
+    settings = load_settings()
+    assert settings.hubspot.token
+    assert settings.odoo.token
+    told = (settings.profile, settings.hubspot.token.get_secret_value(), settings.odoo.token.get_secret_value())
+    assert told == ("retention", "of the file", "of the variable")
 
 
 def test_an_empty_variable_says_nothing(toml: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,21 +216,33 @@ def test_an_unknown_key_within_names_its_place_and_neighbour(toml: Write, text: 
     assert f"{path}: {said}" in refusal(path)
 
 
-@pytest.mark.parametrize("place", ["environment", ".env"])
+@pytest.mark.parametrize("place", ["environment", ".env", "KPIMART_SECRETS_DIR"])
 def test_an_unknown_variable_names_its_nearest_neighbour(
-    dotenv: Write, monkeypatch: pytest.MonkeyPatch, place: str
+    dotenv: Write, monkeypatch: pytest.MonkeyPatch, secret: Callable[[str, str], None], place: str
 ) -> None:
     if place == ".env":
         dotenv("KPIMART_HOEM=x\n")
+    elif place == "KPIMART_SECRETS_DIR":
+        secret("KPIMART_HOEM", "x")
     else:
         monkeypatch.setenv("KPIMART_HOEM", "x")
     assert refusal() == f"{place}: variable KPIMART_HOEM: unknown; did you mean 'KPIMART_HOME'?"
 
 
+def test_a_folder_of_secrets_that_is_not_there_is_not_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPIMART_SECRETS_DIR", "nowhere")
+    assert refusal() == "KPIMART_SECRETS_DIR: [Errno 2] No such file or directory: 'nowhere'"
+
+
+def test_where_settings_lie_is_said_by_variables_only(toml: Write) -> None:
+    assert "secrets_dir: unknown key" in refusal(toml('secrets_dir = "secrets"'))
+
+
 def test_an_unknown_part_of_a_variable_names_its_nearest_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPIMART_THRESHOLDS__MAX_QUARANTINE_SHARE", "0.3")
     assert refusal() == (
-        "environment or .env: thresholds.max_quarantine_share: unknown key; did you mean 'max_quarantined_share'?"
+        "environment, .env or secrets_dir: thresholds.max_quarantine_share: unknown key; "
+        "did you mean 'max_quarantined_share'?"
     )
 
 
@@ -251,7 +291,7 @@ def test_a_wrong_value_of_a_variable_is_not_looked_for_in_the_file(
     path = toml('base_currency = "Euro"')
     monkeypatch.setenv("KPIMART_FISCAL_YEAR_START", "13")
     said = refusal().splitlines()
-    assert [line for line in said if line.startswith("environment or .env: fiscal_year_start: ")]
+    assert [line for line in said if line.startswith("environment, .env or secrets_dir: fiscal_year_start: ")]
     assert [line for line in said if line.startswith(f"{path.name}: base_currency: ")]
 
 

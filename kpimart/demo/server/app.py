@@ -23,7 +23,7 @@ from kpimart.errors import SettingsError
 
 APIS: tuple[Api, ...] = (hubspot.API, bitrix24.API, amocrm.API)
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 PORT = 8765
 STARTS_WITHIN_SECONDS = 10.0
 
@@ -102,13 +102,13 @@ def _not_understood(error: ValidationError) -> Response:
 
 
 @contextlib.contextmanager
-def listening(port: int) -> Iterator[socket.socket]:
-    """A socket on loopback; port 0: any that is free. Raises SettingsError if the port is taken."""
+def listening(port: int, host: str = LOOPBACK) -> Iterator[socket.socket]:
+    """A socket; port 0: any that is free. Raises SettingsError if the port is taken."""
     # With the protocol named, asyncio sends small writes at once (TCP_NODELAY); otherwise each answer takes 40 ms more.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, port))
+            listener.bind((host, port))
             # From here on who connects waits until he is served, rather than being turned away.
             listener.listen()
         except OSError as error:
@@ -117,7 +117,8 @@ def listening(port: int) -> Iterator[socket.socket]:
 
 
 def base_url(listener: socket.socket) -> str:
-    return f"http://{HOST}:{listener.getsockname()[1]}"
+    host, port = listener.getsockname()
+    return f"http://{host}:{port}"
 
 
 def access(listener: socket.socket) -> list[tuple[str, str, str]]:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kpimart.demo.server.faults import Fault, Kind
 from kpimart.demo.server.served import Api, Call, Served
+from kpimart.demo.world import TIME_ZONE
 
 SUCCESS = 200
 SORRY = HTMLResponse("<html><head><title>Sorry</title></head><body><h1>We will be back soon</h1></body></html>")
@@ -54,6 +55,8 @@ class Gate:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._served.live:
+            self._served.world.move_to(datetime.now(TIME_ZONE).date())
         body = await Request(scope, receive).body()
         call = Call(Request(scope), body)
         faults = {fault.kind: fault for fault in self._served.faults.next_request(self._api.name)}

@@ -73,11 +73,14 @@ Handler = Callable[[Call], Response]
 
 
 class Served:
-    """The world and how it is served: limits on or off, faults, requests counted."""
+    """The world and how it is served: limits on or off, its days passing by themselves (`live`) or not, faults,
+    requests counted.
+    """
 
-    def __init__(self, world: World, *, limits: bool = True) -> None:
+    def __init__(self, world: World, *, limits: bool = True, live: bool = False) -> None:
         self.world = world
         self.limits = limits
+        self.live = live
         self.faults = Faults()
         self._meters: dict[tuple[str, Limit], Meter] = {}
 

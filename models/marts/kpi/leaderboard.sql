@@ -1,5 +1,5 @@
 -- One row per KPI of the profile, period (month, quarter, year) and manager: their place among all. Who ties shares a place;
--- a figure that rests on too little is hidden, and has no place.
+-- a figure that rests on too little is hidden, and has no place, unless little is what is best.
 with
 
 kpis as (
@@ -59,7 +59,9 @@ listed as (
         managers.manager_name,
         seats.department_id as seated_in,
         departments.department_name,
-        figures.sample_size < {{ company().definitions.min_leaderboard_sample }} as is_hidden
+        -- who has lost little is known to have: only what is measured on a sample needs one of some size
+        figures.sample_size < {{ company().definitions.min_leaderboard_sample }}
+        and not (kpis.better = 'lower' and kpis.unit in ('count', 'currency') and instr(kpis.formula, '/') = 0) as is_hidden
     from figures
     inner join kpis
         on figures.kpi_code = kpis.kpi_code

@@ -19,6 +19,7 @@ import pytest
 from kpimart.demo.server import Served, World, serve
 from kpimart.demo.server.hubspot import TOKEN
 from kpimart.demo.server.limits import Bucket, Window
+from kpimart.demo.world import TIME_ZONE
 from kpimart.errors import SettingsError
 
 DEALS = "/hubspot/crm/v3/objects/deals"
@@ -85,6 +86,14 @@ def test_a_night_that_passes_brings_changes(living: httpx.Client, served: Served
     assert told["today"] == "2026-03-03"
     assert changed_since(living, before) > 0
     assert dated(living.get(DEALS)) == told["now"] == "2026-03-02T23:00:00+00:00"
+
+
+def test_a_company_that_lives_by_itself_is_at_the_day_of_this_machine(served: Served) -> None:
+    served.live = True
+    before = served.world.now
+    for client in serving(served):
+        assert changed_since(client, before) > 0
+    assert served.world.today == datetime.now(TIME_ZONE).date()
 
 
 def test_the_clock_does_not_run_backwards(living: httpx.Client) -> None:
@@ -217,12 +226,13 @@ def test_a_bucket_leaks() -> None:
 
 
 def test_the_command_tells_how_to_connect_and_serves_until_interrupted() -> None:
-    command = [Path(sys.executable).with_name("kpimart"), "demo", "serve", "--port", "0", "--until", "2026-03-02"]
+    command = [Path(sys.executable).with_name("kpimart"), "demo", "serve"]
+    command += ["--host", "127.0.0.2", "--port", "0", "--until", "2026-03-02"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
             told = "".join(takewhile(lambda line: "_control" not in line, process.stdout))
-            url = re.search(r"http://127\.0\.0\.1:\d+", told)
+            url = re.search(r"http://127\.0\.0\.2:\d+", told)
             assert url
             assert TOKEN in told
             assert httpx.get(f"{url.group()}/_control", timeout=10).json()["today"] == "2026-03-02"
