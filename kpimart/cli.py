@@ -46,9 +46,7 @@ Config = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Files = Annotated[Path | None, typer.Option("--files", help="Folder of the export, for the source 'files'.")]
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.")]
-Objects = Annotated[
-    list[str] | None, typer.Option("--object", help="Only this object of the source; may be given several times.")
-]
+Objects = Annotated[list[str] | None, typer.Option("--object", help="Only this object of the source; repeat it.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Count only what occurred before this date or time.")]
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="Read only what was accepted by this date or time.")]
 FullRefresh = Annotated[
