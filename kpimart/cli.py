@@ -46,6 +46,7 @@ Config = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Files = Annotated[Path | None, typer.Option("--files", help="Folder of the export, for the source 'files'.")]
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.")]
+Objects = Annotated[list[str] | None, typer.Option("--object", help="Only this object of the source; repeat it.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Count only what occurred before this date or time.")]
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="Read only what was accepted by this date or time.")]
 FullRefresh = Annotated[
@@ -105,11 +106,17 @@ def run(
 
 
 @app.command()
-def extract(config: Config = None, source: Source = None, files: Files = None, as_json: AsJson = False) -> None:
+def extract(
+    config: Config = None,
+    source: Source = None,
+    objects: Objects = None,
+    files: Files = None,
+    as_json: AsJson = False,
+) -> None:
     """Fetch the sources, land what is new in raw, let the raw gate judge it."""
     settings = load_settings(config)
     with _progress() as tell:
-        extraction = pipeline.extract(settings, source=source, files=files, tell=tell)
+        extraction = pipeline.extract(settings, source=source, objects=objects, files=files, tell=tell)
     if as_json:
         _print_json([dataclasses.asdict(batch) for batch in extraction.batches])
     else:

@@ -119,17 +119,20 @@ def extract(
     settings: Settings,
     *,
     source: str | None = None,
+    objects: Sequence[str] | None = None,
     files: Path | None = None,
     clock: Clock = utc_now,
     tell: Tell = silently,
 ) -> Extraction:
-    """Fetch every source (or one), land what was fetched, and let the raw gate judge it.
+    """Fetch every source (or one, or only these objects of it), land what was fetched, and let the raw gate judge it.
 
     files: the folder of the `files` source, instead of the configured one.
     Raises SourceUnreachable, BadSourceData, and GateRefused when the batch is held; what was accepted before stays.
     """
+    if objects and not source:
+        raise SettingsError(f"of which source is the object {objects[0]}? Name it with --source")
     with writer_lock(settings.home), Judge() as judge:
-        landed = _fetch_and_land(settings, source=source, files=files, clock=clock, tell=tell)
+        landed = _fetch_and_land(settings, source=source, objects=objects, files=files, clock=clock, tell=tell)
         return _judge_landed(settings, landed, judge, as_of=None, clock=clock, tell=tell)
 
 
@@ -381,7 +384,13 @@ def require_sound_seeds(settings: Settings, known_at: datetime | None) -> None:
 
 
 def _fetch_and_land(
-    settings: Settings, *, source: str | None, files: Path | None, clock: Clock, tell: Tell
+    settings: Settings,
+    *,
+    source: str | None,
+    objects: Sequence[str] | None = None,
+    files: Path | None,
+    clock: Clock,
+    tell: Tell,
 ) -> "list[LandedBatch]":
     from kpimart.extract.landing import held_batches as held_in
 
@@ -389,7 +398,7 @@ def _fetch_and_land(
         held = held_in(connection)
     for name in [source] if source else settings.sources:
         tell(f"fetching {name}")
-        fetch(settings, name, files=files, held=held, clock=clock, tell=tell)
+        fetch(settings, name, objects=objects, files=files, held=held, clock=clock, tell=tell)
     return _land(settings, clock=clock, tell=tell)
 
 

@@ -155,6 +155,11 @@ def test_the_installed_command_is_this_one(tmp_path: Path) -> None:
         (["rollback"], "kpimart: there is no sound release in "),
         (["rollback", "20300101T000000Z"], "kpimart: there is no release 20300101T000000Z in "),
         (["extract"], "kpimart: settings: files.deals: no file is mapped to deals"),
+        (["extract", "--object", "deals"], "kpimart: of which source is the object deals? Name it with --source"),
+        (
+            ["extract", "--source", "odoo", "--object", "users", "--object", "deals"],
+            "odoo has no object deals; it has ",
+        ),
         (["run", "--source", "hubspot"], "hubspot"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
