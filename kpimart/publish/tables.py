@@ -277,7 +277,9 @@ def _wide_query(level: str, grain: str, codes: list[str]) -> str:
         from kpi_value
         left join dim_period
             on kpi_value.period_grain = dim_period.period_grain and kpi_value.period_start = dim_period.period_start
-        where kpi_value.entity_level = {literal(level)} and kpi_value.period_grain = {literal(grain)}
+        where
+            kpi_value.kpi_code in (select kpi_catalogue.kpi_code from kpi_catalogue)
+            and kpi_value.entity_level = {literal(level)} and kpi_value.period_grain = {literal(grain)}
         group by {entity}, dim_period.is_complete
     """
 

@@ -28,6 +28,8 @@ _SESSION = (
     f"set lock_timeout = '{LOCK_SECONDS}s'",
     # Indexes of a first load are sorted in it; the default spills to disk from a million rows on.
     "set maintenance_work_mem = '256MB'",
+    # Enough to plan by until autovacuum, which is told of the load when it is committed, looks closer.
+    "set default_statistics_target = 10",
     "set search_path = reporting",
 )
 _REFUSALS = re.compile(
