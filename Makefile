@@ -25,6 +25,7 @@ setup: $(STAMP) ## Create .venv from uv.lock (choose the interpreter with PYTHON
 
 $(STAMP): pyproject.toml uv.lock
 	@.ci/with-uv sync --locked $(if $(PYTHON),--python "$(PYTHON)")
+	@$(BIN)/python -m compileall -q kpimart
 	@touch "$@"
 
 run: setup ## Run the main job on the embedded demo, read over HTTP, for three nights

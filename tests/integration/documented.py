@@ -29,7 +29,7 @@ CLONED = (
     *("Makefile", "pyproject.toml", "uv.lock", "README.md", ".ci", ".env.example"),
     *("kpimart", "dbt_project", "models", "seeds", "expectations", "tests/dbt", "examples", "dags"),
 )
-MADE = shutil.ignore_patterns("__pycache__", "target", "logs")
+MADE = shutil.ignore_patterns("target", "logs")
 
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<comment>[^\n]*) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL

@@ -150,7 +150,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project as somebody has it who edits its suites."""
     folder = tmp_path_factory.mktemp("checkout")
     for part in PARTS_OF_A_CHECKOUT:
-        shutil.copytree(PROJECT / part, folder / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / part, folder / part, symlinks=True)
     return folder
 
 
