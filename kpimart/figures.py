@@ -269,7 +269,9 @@ def read_entities(database: Path) -> tuple[Entity, ...]:
                     0 as depth,
                     [department_name, department_id] as path
                 from dim_department
-                where parent_department_id is null
+                where
+                    parent_department_id is null
+                    or parent_department_id not in (select department_id from dim_department)
                 union all
                 select
                     child.department_id,

@@ -101,6 +101,91 @@ RUSSIAN = {
     "meeting": "встреча",
     "email": "письмо",
     "task": "задача",
+    # ------------------------------------------------------------------------------------------------------ the pages
+    "Overview": "Обзор",
+    "Language": "Язык",
+    "Whose figures": "Чьи показатели",
+    "Periods": "Периоды",
+    "Period": "Период",
+    "Day": "День",
+    "Week": "Неделя",
+    "Month": "Месяц",
+    "Quarter": "Квартал",
+    "Year": "Год",
+    "Compared with {period}": "В сравнении с периодом: {period}",
+    "Fresh": "Свежие",
+    "Old": "Устарели",
+    "{verdict}: as of {moment}, {age}": "{verdict}: на {moment}, {age}",
+    "Checks passed: {passed}": "Проверки пройдены: {passed}",
+    "Checks passed: {passed}, warnings: {failed}": "Проверки пройдены: {passed}, предупреждений: {failed}",
+    "Published although checks failed: {failed}, by {by}": (
+        "Опубликовано, хотя проверок не пройдено: {failed}; решение: {by}"
+    ),
+    "Details": "Подробнее",
+    "Release": "Выпуск",
+    "Figures as of": "Показатели на",
+    "Known at": "Данные получены до",
+    "Published at": "Опубликован",
+    "Checks of the data read": "Проверки полученных данных",
+    "Checks of the figures": "Проверки показателей",
+    "Published all the same": "Опубликовано несмотря на",
+    "{passed} passed, {failed} failed, {errored} errored": (
+        "пройдено {passed}, не пройдено {failed}, с ошибкой {errored}"
+    ),
+    "Checks that were not passed": "Непройденные проверки",
+    "Table": "Таблица",
+    "Expectation": "Ожидание",
+    "Observed": "Найдено",
+    "Expected": "Ожидалось",
+    "Target": "План",
+    "No target is set": "План не задан",
+    "{share} of the target {target}": "{share} от плана {target}",
+    "Target {target}": "План {target}",
+    "Pace {share}": "Темп {share}",
+    "Pace: what there is, as a part of what is usual by this working day for the target.": (
+        "Темп: доля от того, что к этому рабочему дню обычно нужно для плана."
+    ),
+    "Rests on {count} deals, leads or customers.": "Основано на сделках, лидах или клиентах: {count}.",
+    "Lines: the last {count} periods. Dashed: the target. Ring: a period that goes on.": (
+        "Линия — последние периоды, {count}. Пунктир — план. Кольцо — период, который идёт."
+    ),
+    "{kpi} of {whose}, {periods}": "{kpi}: {whose}, {periods}",
+    "Value": "Значение",
+    "Where to look": "На что обратить внимание",
+    "The lowest score first: the sum of the scorecard, where 100 % is every target reached.": (
+        "Сначала самая низкая оценка: итог карты показателей, где 100 % — все планы выполнены."
+    ),
+    "The lowest score so far first: 100 % is every target of the whole period reached.": (
+        "Сначала самая низкая оценка на сегодня: 100 % — все планы всего периода выполнены."
+    ),
+    "By name, as no scorecard of this period has a score.": (
+        "По названию: ни у одной карты показателей за этот период нет оценки."
+    ),
+    "Score": "Оценка",
+    "Who": "Кто",
+    "{whose} has no figures in {period}.": "Показателей нет: {whose}, {period}.",
+    "The address asks for {asked}, which this release does not have. What is shown is {shown}.": (
+        "В адресе указано {asked}, но в этом выпуске этого нет. Показано: {shown}."
+    ),
+    "Reading the figures …": "Читаем показатели …",
+    "There is no release yet": "Выпуска ещё нет",
+    "Figures appear here by themselves as soon as the first run has published them.": (
+        "Показатели появятся здесь сами, как только первый запуск их опубликует."
+    ),
+    "Whoever looks after the pipeline makes the first one with:": (
+        "Тот, кто отвечает за загрузку, делает первый выпуск так:"
+    ),
+    "The folder that the figures are read from is not there: {home}. Is KPIMART_HOME that of the run?": (
+        "Папки, из которой читаются показатели, нет: {home}. Совпадает ли KPIMART_HOME с тем, что у запуска?"
+    ),
+    "The release holds nothing yet: no deal, lead or activity has happened.": (
+        "В выпуске пока ничего нет: ни сделок, ни лидов, ни действий."
+    ),
+    "The figures cannot be shown now": "Показатели сейчас нельзя показать",
+    "As soon as another release is served, it is shown here. Tell whoever looks after the pipeline:": (
+        "Как только появится другой выпуск, он будет показан здесь. Сообщите тому, кто отвечает за загрузку:"
+    ),
+    "Try again": "Попробовать снова",
 }
 
 

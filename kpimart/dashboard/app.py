@@ -1,5 +1,6 @@
 """The frame that Streamlit runs: what is served, the strip that is always in sight, and the page that was asked for."""
 
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -10,8 +11,9 @@ from kpimart.dashboard.overview import overview
 from kpimart.dashboard.quality import show_verdict
 from kpimart.dashboard.served import Identity, Served, identity, read_served
 from kpimart.dashboard.view import View
-from kpimart.dashboard.words import Language, Say, plain, saying
+from kpimart.dashboard.words import Say, plain
 from kpimart.errors import KpiMartError
+from kpimart.language import Language, said
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import open_database
 
@@ -22,15 +24,18 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Everything from the top; Streamlit calls it again for whatever somebody does on the page."""
     language = asked_language()
-    title = f"{saying(language)('overview')} · KPI Mart"
-    st.set_page_config(page_title=title, page_icon=str(HERE / "icon.svg"), layout="wide")
+    st.set_page_config(page_title="KPI Mart", page_icon=str(HERE / "icon.svg"), layout="wide")
     st.html(HERE / "style.css")
     try:
         _show_served(load_settings(), language)
     except KpiMartError as error:
-        _show_failure(str(error), saying(language))
+        _show_failure(str(error), _saying(language))
     # Who has the page read aloud hears it in its language.
     st.html(f"<script>document.documentElement.lang = '{language}'</script>", unsafe_allow_javascript=True)
+
+
+def _saying(language: Language) -> Say:
+    return partial(said, language=language)
 
 
 def _show_served(settings: Settings, language: Language) -> None:
@@ -41,12 +46,12 @@ def _show_served(settings: Settings, language: Language) -> None:
     except (KpiMartError, duckdb.Error) as error:
         if identity(settings.home) != seen:
             st.rerun()
-        _show_failure(str(error), saying(language))
+        _show_failure(str(error), _saying(language))
         _follow(settings.home, seen, None)
 
 
 def _show(settings: Settings, served: Served | None, seen: Identity | None, language: Language) -> None:
-    say = saying(language)
+    say = _saying(language)
     view = View(settings, served, language, say) if served else None
     with st.container(key="strip", horizontal=True, vertical_alignment="center"):
         _follow(settings.home, seen, view)
@@ -54,7 +59,7 @@ def _show(settings: Settings, served: Served | None, seen: Identity | None, lang
     if view is None:
         _show_emptiness(settings.home, say)
         return
-    page = st.Page(lambda: overview(view), title=say("overview"), url_path="overview", default=True)
+    page = st.Page(lambda: overview(view), title=say("Overview"), url_path="overview", default=True)
     # While one connection is there, DuckDB opens the others of the page to the same file in no time.
     with open_database(view.served.release.database):
         st.navigation([page], position="top").run()
@@ -71,19 +76,24 @@ def _follow(home: Path, seen: Identity | None, view: View | None) -> None:
 
 
 def _show_emptiness(home: Path, say: Say) -> None:
-    st.title(say("no release"), anchor=False)
+    st.title(say("There is no release yet"), anchor=False)
     if not home.exists():
-        st.warning(say("no home", home=plain(str(home.absolute()))))
-    st.write(say("first run"))
-    st.write(say("run it"))
+        st.warning(
+            say(
+                "The folder that the figures are read from is not there: {home}. Is KPIMART_HOME that of the run?",
+                home=plain(str(home.absolute())),
+            )
+        )
+    st.write(say("Figures appear here by themselves as soon as the first run has published them."))
+    st.write(say("Whoever looks after the pipeline makes the first one with:"))
     st.code("kpimart run", language="bash")
 
 
 def _show_failure(told: str, say: Say) -> None:
-    st.error(say("failed"), icon=":material/error:")
-    st.write(say("tell"))
+    st.error(say("The figures cannot be shown now"), icon=":material/error:")
+    st.write(say("As soon as another release is served, it is shown here. Tell whoever looks after the pipeline:"))
     st.code(told, language=None, wrap_lines=True)
-    st.button(say("try again"))
+    st.button(say("Try again"))
 
 
 main()

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from kpimart.dashboard.words import Language, Say, period_text
+from kpimart.dashboard.words import Say, period_text
 from kpimart.figures import Point
+from kpimart.language import Language
 from kpimart.render import value_text
 
 HEIGHT = 110
@@ -41,9 +42,9 @@ def trend_chart(points: Sequence[Point], grain: str, unit: str, language: Langua
         "axis": {"title": None, "tickCount": 3, "format": ".0%" if unit == "ratio" else "~s", "domain": False},
     }
     tooltip = [
-        {"field": "period", "title": say("period")},
-        {"field": "told", "title": say("value")},
-        {"field": "told_target", "title": say("target")},
+        {"field": "period", "title": say("Period")},
+        {"field": "told", "title": say("Value")},
+        {"field": "told_target", "title": say("Target")},
     ]
     dashed = {"type": "line", "strokeDash": [4, 3], "strokeWidth": 1.5, "color": TARGET_COLOUR}
     point = {"type": "point", "size": 28, "strokeWidth": 2, "color": COLOUR}

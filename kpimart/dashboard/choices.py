@@ -14,17 +14,10 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from kpimart.dashboard.view import View
-from kpimart.dashboard.words import (
-    LANGUAGES,
-    Language,
-    Say,
-    days_text,
-    language_of,
-    period_text,
-    plain,
-)
+from kpimart.dashboard.words import LANGUAGES, Say, days_text, language_of, period_text, plain
 from kpimart.errors import SettingsError
 from kpimart.figures import GRAINS, Entity, Period, find_period, read_entities, read_periods
+from kpimart.language import Language
 from kpimart.warehouse import open_database
 
 COMPANY = "company"
@@ -54,7 +47,7 @@ def choose_language(language: Language, say: Say) -> None:
     """The control that changes the language."""
     st.session_state["language"] = language
     st.segmented_control(
-        say("language"),
+        say("Language"),
         LANGUAGES,
         required=True,
         format_func=str.upper,
@@ -92,7 +85,7 @@ def _asked_entity(entities: dict[str, Entity], say: Say) -> str:
     asked = st.query_params.get("of", COMPANY)
     if asked in entities:
         return asked
-    st.warning(say("not there", asked=plain(asked), shown=say(COMPANY)))
+    st.warning(_not_there(asked, say("Company"), say))
     return COMPANY
 
 
@@ -100,7 +93,7 @@ def _choose_entity(entities: dict[str, Entity], of: str, say: Say) -> None:
     labels = _labels(entities, say)
     st.session_state["entity"] = of
     st.selectbox(
-        say("whose"),
+        say("Whose figures"),
         list(entities),
         format_func=labels.__getitem__,
         key="entity",
@@ -113,10 +106,10 @@ def _choose_entity(entities: dict[str, Entity], of: str, say: Say) -> None:
 def _choose_grain(period: Period, say: Say) -> None:
     st.session_state["grain"] = period.grain
     st.segmented_control(
-        say("grain"),
+        say("Periods"),
         GRAINS,
         required=True,
-        format_func=say,
+        format_func=lambda grain: say(grain.capitalize()),
         key="grain",
         on_change=_keep,
         args=("period", "grain"),
@@ -132,7 +125,7 @@ def _choose_period(periods: dict[str, Period], name: str, view: View) -> None:
 
     st.session_state["period"] = name
     st.selectbox(
-        view.say("period"),
+        view.say("Period"),
         list(periods),
         format_func=label,
         key="period",
@@ -155,8 +148,16 @@ def _asked_period(database: Path, view: View) -> Period | None:
                 break
     if name != asked and asked != DEFAULT_PERIOD:
         shown = days_text(period.start, period.end, view.language)
-        st.warning(view.say("not there", asked=plain(asked), shown=plain(shown)))
+        st.warning(_not_there(asked, shown, view.say))
     return period
+
+
+def _not_there(asked: str, shown: str, say: Say) -> str:
+    return say(
+        "The address asks for {asked}, which this release does not have. What is shown is {shown}.",
+        asked=plain(asked),
+        shown=plain(shown),
+    )
 
 
 def _labels(entities: dict[str, Entity], say: Say) -> dict[str, str]:
@@ -174,7 +175,7 @@ def _labels(entities: dict[str, Entity], say: Say) -> dict[str, str]:
 
 def _name(entity: Entity, say: Say) -> str:
     """What somebody is called; the company has no name of its own."""
-    return entity.name or say(COMPANY)
+    return entity.name or say("Company")
 
 
 def _of(entity: Entity) -> str:

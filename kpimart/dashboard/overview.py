@@ -34,9 +34,9 @@ def overview(view: View) -> None:
     """The page."""
     choice = choose(view)
     if choice is None:
-        st.info(view.say("no periods"))
+        st.info(view.say("The release holds nothing yet: no deal, lead or activity has happened."))
         return
-    with st.spinner(view.say("reading")):
+    with st.spinner(view.say("Reading the figures …")):
         _show_figures(view, choice)
 
 
@@ -54,12 +54,15 @@ def _show_figures(view: View, choice: Choice) -> None:
     )
     _show_title(view, choice, history[codes[0]])
     if all(points[-1].unit is None for points in history.values()):
-        st.info(view.say("nothing", whose=plain(choice.entity_name), period=_period(view, choice)))
+        whose, period = plain(choice.entity_name), plain(_period(view, choice))
+        st.info(view.say("{whose} has no figures in {period}.", whose=whose, period=period))
     with st.container(key="cards"):
         for kpi in kpis:
             with st.container(border=True, height="stretch"):
                 _show_card(view, choice, kpi, history[kpi.kpi_code])
-    st.caption(plain(view.say("legend", count=len(history[codes[0]]))))
+    count = len(history[codes[0]])
+    legend = view.say("Lines: the last {count} periods. Dashed: the target. Ring: a period that goes on.", count=count)
+    st.caption(plain(legend))
     rows = _rows_below(view, choice, codes)
     if rows:
         _show_where_to_look(view, choice, kpis, rows)
@@ -73,7 +76,7 @@ def _show_title(view: View, choice: Choice, points: Sequence[Point]) -> None:
     if period.is_complete and len(points) > 1:
         before = points[-2]
         name = period_text(before.period_name, period.grain, before.start, view.language)
-        parts.append(view.say("compared with", period=name))
+        parts.append(view.say("Compared with {period}", period=name))
     st.caption(" · ".join(map(plain, parts)))
 
 
@@ -102,26 +105,37 @@ def _show_card(view: View, choice: Choice, kpi: Kpi, points: Sequence[Point]) ->
         note or None,
         delta_color=_COLOURS[direction(note, kpi.better)],
         delta_arrow="off",
-        help=plain(f"{kpi.description or ''} {view.say('rests on', count=f'{now.sample_size:,}')}".strip()),
+        help=_explanation(view, kpi, now),
     )
     _show_target(view, now, unit)
     spec = trend_chart(points, choice.period.grain, unit, view.language, view.say)
     if spec:
         periods = f"{points[0].period_name} – {now.period_name}"
-        st.vega_lite_chart(spec=spec, alt=view.say("trend", kpi=label, whose=choice.entity_name, periods=periods))
+        alt = view.say("{kpi} of {whose}, {periods}", kpi=label, whose=choice.entity_name, periods=periods)
+        st.vega_lite_chart(spec=spec, alt=alt)
+
+
+def _explanation(view: View, kpi: Kpi, now: Point) -> str:
+    told = [
+        kpi.description or "",
+        view.say("Rests on {count} deals, leads or customers.", count=f"{now.sample_size:,}"),
+    ]
+    if now.pace is not None:
+        told.append(view.say("Pace: what there is, as a part of what is usual by this working day for the target."))
+    return plain(" ".join(told).strip())
 
 
 def _show_target(view: View, now: Point, unit: str) -> None:
     """The target in words, and a bar as long as the part of it that is reached."""
     target, reached = value_text(now.target, unit), min(max(now.attainment or 0, 0), 1)
     if now.target is None:
-        told = [view.say("no target")]
+        told = [view.say("No target is set")]
     elif now.attainment is None:
-        told = [view.say("not attained", target=target)]
+        told = [view.say("Target {target}", target=target)]
     else:
-        told = [view.say("attained", share=_share(now.attainment), target=target)]
+        told = [view.say("{share} of the target {target}", share=_share(now.attainment), target=target)]
     if now.pace is not None:
-        told.append(view.say("pace", share=_share(now.pace)))
+        told.append(view.say("Pace {share}", share=_share(now.pace)))
     lines = "".join(f"<div>{escape(line)}</div>" for line in told)
     bar = f"<div class='bar'><div style='width: {reached:.1%}'></div></div>" if now.attainment is not None else ""
     st.html(f"<div class='target'>{lines}{bar}</div>")
@@ -173,10 +187,9 @@ def _managers(view: View, choice: Choice, codes: Sequence[str], department_id: s
 
 def _show_where_to_look(view: View, choice: Choice, kpis: Sequence[Kpi], rows: Sequence[_Row]) -> None:
     has_scores = any(row.score is not None for row in rows)
-    st.subheader(view.say("where to look"), anchor=False)
-    order = "by name" if not has_scores else "lowest first" if choice.period.is_complete else "lowest so far"
-    st.caption(view.say(order))
-    heads = [view.say("who"), *([view.say("score")] if has_scores else []), *(_heading(kpi, rows) for kpi in kpis)]
+    st.subheader(view.say("Where to look"), anchor=False)
+    st.caption(_order(view, choice, has_scores=has_scores))
+    heads = [view.say("Who"), *([view.say("Score")] if has_scores else []), *(_heading(kpi, rows) for kpi in kpis)]
     head = "".join(f"<th scope='col'>{escape(head)}</th>" for head in heads)
     lines = []
     for row in rows:
@@ -187,8 +200,16 @@ def _show_where_to_look(view: View, choice: Choice, kpis: Sequence[Kpi], rows: S
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     table = f"<table class='figures'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     # Where it is wider than the screen, it is scrolled, by keys too.
-    label = escape(view.say("where to look"))
+    label = escape(view.say("Where to look"))
     st.html(f"<div class='scrolls' role='region' aria-label='{label}' tabindex='0'>{table}</div>")
+
+
+def _order(view: View, choice: Choice, *, has_scores: bool) -> str:
+    if not has_scores:
+        return view.say("By name, as no scorecard of this period has a score.")
+    if choice.period.is_complete:
+        return view.say("The lowest score first: the sum of the scorecard, where 100 % is every target reached.")
+    return view.say("The lowest score so far first: 100 % is every target of the whole period reached.")
 
 
 def _heading(kpi: Kpi, rows: Sequence[_Row]) -> str:

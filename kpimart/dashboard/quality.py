@@ -16,7 +16,7 @@ def show_verdict(view: View) -> None:
     """Two badges that say in words what their colours say, and the details to open."""
     _show_freshness(view)
     _show_rightness(view)
-    with st.popover(view.say("details"), type="tertiary"):
+    with st.popover(view.say("Details"), type="tertiary"):
         _show_details(view)
 
 
@@ -25,8 +25,8 @@ def _show_freshness(view: View) -> None:
     age = utc_now() - release.as_of
     is_fresh = age <= FRESH_FOR
     text = view.say(
-        "as of",
-        verdict=view.say("fresh" if is_fresh else "old"),
+        "{verdict}: as of {moment}, {age}",
+        verdict=view.say("Fresh" if is_fresh else "Old"),
         moment=moment_text(release.as_of.astimezone(view.settings.zone), view.language),
         age=age_text(age, view.language),
     )
@@ -37,53 +37,57 @@ def _show_rightness(view: View) -> None:
     counts, by = view.served.gate.reporting, view.served.gate.overridden_by
     unmet = counts.failed + counts.errored
     if by:
-        text = view.say("overridden", failed=unmet, by=plain(by))
+        text = view.say("Published although checks failed: {failed}, by {by}", failed=unmet, by=plain(by))
         st.badge(text, icon=":material/error:", color="red")
     elif unmet:
-        text = view.say("warned", passed=counts.passed, failed=unmet)
+        text = view.say("Checks passed: {passed}, warnings: {failed}", passed=counts.passed, failed=unmet)
         st.badge(text, icon=":material/warning:", color="orange")
     else:
-        st.badge(view.say("right", passed=counts.passed), icon=":material/check_circle:", color="green")
+        st.badge(
+            view.say("Checks passed: {passed}", passed=counts.passed), icon=":material/check_circle:", color="green"
+        )
 
 
 def _show_details(view: View) -> None:
     release, gate = view.served.release, view.served.gate
     say, zone = view.say, view.settings.zone
     facts = [
-        ("release", release.release_id),
+        (say("Release"), release.release_id),
+        (say("Figures as of"), moment_text(release.as_of.astimezone(zone), view.language)),
+        (say("Known at"), moment_text(release.known_at.astimezone(zone), view.language)),
+        (say("Published at"), moment_text(release.published_at.astimezone(zone), view.language)),
+        (say("Checks of the data read"), _counts(gate.raw, view)),
+        (say("Checks of the figures"), _counts(gate.reporting, view)),
         *(
-            (name, moment_text(moment.astimezone(zone), view.language))
-            for name, moment in (
-                ("figures as of", release.as_of),
-                ("known at", release.known_at),
-                ("published at", release.published_at),
+            (
+                say("Published all the same"),
+                f"{each['table']}: {each['expectation']}; {each['by']}: {each['reason']}",
             )
-        ),
-        ("checked raw", _counts(gate.raw, view)),
-        ("checked reporting", _counts(gate.reporting, view)),
-        *(
-            ("decided", f"{each['table']}: {each['expectation']}; {each['by']}: {each['reason']}")
             for each in gate.overrides
         ),
     ]
-    rows = "".join(f"<tr><th scope='row'>{escape(say(name))}</th><td>{escape(told)}</td></tr>" for name, told in facts)
+    rows = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(told)}</td></tr>" for name, told in facts)
     st.html(f"<table class='facts'>{rows}</table>")
     if view.served.unmet:
         st.html("".join(_unmet_table(view)))
 
 
 def _counts(counts: GateCounts, view: View) -> str:
-    return view.say("counts", passed=counts.passed, failed=counts.failed, errored=counts.errored)
+    return view.say(
+        "{passed} passed, {failed} failed, {errored} errored",
+        passed=counts.passed,
+        failed=counts.failed,
+        errored=counts.errored,
+    )
 
 
 def _unmet_table(view: View) -> Iterator[str]:
-    yield f"<table class='unmet'><caption>{escape(view.say('unmet'))}</caption><tr>"
-    yield from (f"<th scope='col'>{escape(view.say(name))}</th>" for name in _UNMET)
-    yield "</tr>"
+    say = view.say
+    yield f"<table class='unmet'><caption>{escape(say('Checks that were not passed'))}</caption><thead><tr>"
+    for head in (say("Table"), say("Expectation"), say("Observed"), say("Expected")):
+        yield f"<th scope='col'>{escape(head)}</th>"
+    yield "</tr></thead><tbody>"
     for each in view.served.unmet:
-        cells = (getattr(each, name) or "" for name in _UNMET)
+        cells = (each.table, each.expectation, each.observed or "", each.expected or "")
         yield f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-    yield "</table>"
-
-
-_UNMET = ("table", "expectation", "observed", "expected")
+    yield "</tbody></table>"

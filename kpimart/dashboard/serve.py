@@ -34,20 +34,20 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def serve(settings: Settings, host: str, port: int, say: Callable[[str], None]) -> None:
+def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None]) -> None:
     """Serve the pages in this thread until Ctrl-C or SIGTERM.
 
-    say: told where the pages are, before they are there. Raises SettingsError if nothing can listen there.
+    tell: told where the pages are, before they are there. Raises SettingsError if nothing can listen there.
     """
     _require_free(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if _is_loopback(host):
         hosts = ["localhost", "127.0.0.1", "::1", host]
-        say(f"the dashboard is at {url}, for this machine only; end it with Ctrl-C")
+        tell(f"the dashboard is at {url}, for this machine only; end it with Ctrl-C")
     else:
         hosts = []
-        say(f"the dashboard is at {url}; end it with Ctrl-C")
-        say("warning: there is no sign-in: everybody who can reach this port sees every figure")
+        tell(f"the dashboard is at {url}; end it with Ctrl-C")
+        tell("warning: there is no sign-in: everybody who can reach this port sees every figure")
     if settings.config:
         # The pages read the settings as every command does.
         os.environ["KPIMART_CONFIG"] = str(settings.config)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from kpimart.dashboard.served import Served
-from kpimart.dashboard.words import Language, Say
+from kpimart.dashboard.words import Say
+from kpimart.language import Language
 from kpimart.settings import Settings
 
 
