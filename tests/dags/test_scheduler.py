@@ -270,7 +270,7 @@ def clear(stage: Stage, run_id: str, task_id: str) -> None:
 
 def backfilled(stage: Stage, *options: str) -> list[dict[str, Any]]:
     """The runs of a backfill of NIGHTS, at their end."""
-    window = ("--from-date", "2026-03-28", "--to-date", "2026-03-31")
+    window = ("--from-date", "2026-03-28", "--to-date", "2026-03-30")
     stage.airflow.command("backfill", "create", "--dag-id", NIGHTLY, *window, *options)
     runs = stage.airflow.runs(NIGHTLY, "backfill")
     assert [stage.airflow.ended(NIGHTLY, run["dag_run_id"]) for run in runs] == ["success"] * len(NIGHTS)
