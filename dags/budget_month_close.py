@@ -75,6 +75,8 @@ def budget_month_close():
         params={"note": Param("", type="string", minLength=1, description="What was looked at, or why now.")},
         notifiers=[Wanted()],
         pool=ANY_POOL,
+        # A person may take weeks, and the task holds no process meanwhile.
+        execution_timeout=None,
     )
     figures >> approval
     close_month(found, approval.output) >> export_workbook(found)

@@ -38,6 +38,6 @@ def task_defaults(owner: str, *, hours: int) -> dict[str, Any]:
         "retries": 3,
         "retry_exponential_backoff": 2.0,
         "retry_policy": RetryWhatMayPass(),
-        "on_failure_callback": Failed(),
+        "on_failure_callback": [Failed()],
         "execution_timeout": timedelta(hours=hours),
     }

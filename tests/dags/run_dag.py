@@ -14,6 +14,8 @@ from airflow.dag_processing.dagbag import DagBag
 
 def main(dag_id: str, logical_date: str, outcome_file: str) -> None:
     dag = DagBag().dags[dag_id]
+    # At the end of a good run `dag.test()` looks for the deadline by an id that only a scheduler gives it, and fails.
+    dag.deadline = None
     for task in dag.tasks:
         task.retry_delay = timedelta(0)
     run = dag.test(logical_date=datetime.fromisoformat(logical_date))
