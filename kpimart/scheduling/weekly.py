@@ -13,6 +13,7 @@ from kpimart import pipeline
 from kpimart.backup import backup, restore
 from kpimart.clock import utc_now
 from kpimart.errors import BackupDamaged, ReleaseDamaged
+from kpimart.publish.manifest import Manifest
 from kpimart.publish.shelf import Shelf
 from kpimart.publish.verify import Verification
 from kpimart.scheduling.configuration import settings_of_run
@@ -24,9 +25,7 @@ log = logging.getLogger(__name__)
 
 def choose_release() -> str:
     """Draw a release by lot from those whose files are kept; the lot is the run's own: a rerun draws the same."""
-    kept = Shelf(settings_of_run().home).kept
-    if not kept:
-        raise AirflowSkipException("nothing was published yet")
+    kept = _kept(settings_of_run())
     context: Any = get_current_context()
     lot = random.Random(context["run_id"])  # noqa: S311 - nobody gains by guessing it
     return lot.choice(sorted(manifest.release_id for manifest in kept))
@@ -62,6 +61,7 @@ def restore_drill(backup_id: str) -> None:
     Raises BackupDamaged and ReleaseDamaged for what is not as it was.
     """
     settings = settings_of_run()
+    _kept(settings)
     with tempfile.TemporaryDirectory(prefix="kpimart-drill-") as folder:
         home = Path(folder) / "home"
         restored = restore(home, _backup_place(settings), backup_id, tell=log.info)
@@ -70,6 +70,14 @@ def restore_drill(backup_id: str) -> None:
         drilled = settings.model_copy(update={"home": home, "landing": None})
         _require_right(pipeline.verify(drilled, restored.served, rebuild=True, tell=log.info), restored.served)
     log.info("backup %s: release %s came back, and raw gives every row of it", backup_id, restored.served)
+
+
+def _kept(settings: Settings) -> list[Manifest]:
+    """The releases whose files are kept."""
+    kept = Shelf(settings.home).kept
+    if not kept:
+        raise AirflowSkipException("nothing was published yet")
+    return kept
 
 
 def _backup_place(settings: Settings) -> str:

@@ -42,3 +42,20 @@ def test_what_may_pass_is_left_to_the_retries_of_the_task(actions: dict[str, str
 @pytest.mark.parametrize("failure", ["a refused gate", "a wrong setting", "a defect"])
 def test_what_another_try_cannot_change_fails_at_once(actions: dict[str, str], failure: str) -> None:
     assert actions[failure] == "fail"
+
+
+DRILL = """
+import pathlib, sys
+from airflow.sdk.exceptions import AirflowSkipException
+from kpimart.scheduling import weekly
+from kpimart.settings import Settings
+weekly.settings_of_run = lambda: Settings(home=pathlib.Path(sys.argv[1]))
+try:
+    weekly.restore_drill("20261123T050000Z")
+except AirflowSkipException as skipped:
+    print(skipped)
+"""
+
+
+def test_before_the_first_release_no_restore_is_drilled(airflow: Airflow, tmp_path: Path) -> None:
+    assert "nothing was published yet" in airflow.command(sys.executable, "-c", DRILL, tmp_path)
