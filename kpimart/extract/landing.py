@@ -148,9 +148,8 @@ def held_together(connection: duckdb.DuckDBPyConnection, batch_id: str | None) -
     """The batches that one verdict holds: with this one, or by default the last that was held.
 
     What was judged together is accepted together: a batch stores only what those that landed before it do not have.
-    Raises SettingsError for a batch that is not held, and for one behind which another of its source was accepted:
-    what it tells is out of date, and what is still true of it has been read again. Of the source that is, of which an
-    object is the same: another part of it does not read again what this one brought.
+    Raises SettingsError for a batch that is not held, and for one behind which another of the same object was accepted:
+    what it tells is out of date, and what is still true of it has been read again.
     """
     rows = connection.execute(
         """

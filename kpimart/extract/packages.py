@@ -404,7 +404,7 @@ def _remove_incomplete(area: LandingArea, folder: str, *, is_shared: bool) -> li
     """Remove the files of packages that have no whole marker: a killed fetch left them, and nobody will read them.
 
     Only the last marker can have been cut off, because each fetch begins with this. is_shared: others than this home
-    fetch into this area. Returns the files that stay, because one of them may still be at it.
+    may fetch into this area. Returns the files that stay, because one of them may still be writing.
     """
     packages = _packages_in(area, folder)
     unread: list[tuple[str, str]] = []
