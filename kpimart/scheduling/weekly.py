@@ -38,9 +38,10 @@ def rebuild_and_compare(release_id: str) -> None:
 
 
 def back_up() -> str:
-    """Back the home up to where the settings say; the backup's id."""
+    """Back the home up to where the settings say; the backup's id. Skipped before there is a release."""
     settings = settings_of_run()
     place = _backup_place(settings)
+    _kept(settings)
     done = backup(settings, place, keep=settings.backup.keep, clock=utc_now, tell=log.info)
     log.info("backup %s in %s: %s of %s files sent", done.backup_id, done.place, done.sent_files, done.files)
     return done.backup_id
@@ -61,7 +62,6 @@ def restore_drill(backup_id: str) -> None:
     Raises BackupDamaged and ReleaseDamaged for what is not as it was.
     """
     settings = settings_of_run()
-    _kept(settings)
     with tempfile.TemporaryDirectory(prefix="kpimart-drill-") as folder:
         home = Path(folder) / "home"
         restored = restore(home, _backup_place(settings), backup_id, tell=log.info)

@@ -44,18 +44,19 @@ def test_what_another_try_cannot_change_fails_at_once(actions: dict[str, str], f
     assert actions[failure] == "fail"
 
 
-DRILL = """
+BACK_UP = """
 import pathlib, sys
 from airflow.sdk.exceptions import AirflowSkipException
 from kpimart.scheduling import weekly
-from kpimart.settings import Settings
-weekly.settings_of_run = lambda: Settings(home=pathlib.Path(sys.argv[1]))
+from kpimart.settings import BackupSettings, Settings
+home = pathlib.Path(sys.argv[1])
+weekly.settings_of_run = lambda: Settings(home=home, backup=BackupSettings(place=str(home / "backup")))
 try:
-    weekly.restore_drill("20261123T050000Z")
+    weekly.back_up()
 except AirflowSkipException as skipped:
     print(skipped)
 """
 
 
-def test_before_the_first_release_no_restore_is_drilled(airflow: Airflow, tmp_path: Path) -> None:
-    assert "nothing was published yet" in airflow.command(sys.executable, "-c", DRILL, tmp_path)
+def test_before_the_first_release_nothing_is_backed_up(airflow: Airflow, tmp_path: Path) -> None:
+    assert "nothing was published yet" in airflow.command(sys.executable, "-c", BACK_UP, tmp_path)
