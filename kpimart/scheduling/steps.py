@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from kpimart import pipeline
 from kpimart.clock import utc_now
+from kpimart.extract.packages import object_names, parts_of
 from kpimart.layers import LAYERS
 from kpimart.publish.manifest import Manifest, read_manifest
 from kpimart.publish.shelf import Shelf
@@ -65,8 +66,6 @@ class Night:
 
 def plan() -> list[dict[str, Any]]:
     """The parts in which the sources are fetched, each as `fetch` takes it; none if a release is given again."""
-    from kpimart.extract.packages import parts_of
-
     settings = settings_of_run()
     night = Night.of_run(settings)
     if night.again:
@@ -137,8 +136,9 @@ def build_layer(build_id: str, layer: str) -> str:
         if run.kind == "model":
             metrics.gauges(f"build.{layer}", {run.name: run.seconds})
 
+    settings = settings_of_run()
     made = pipeline.build_layer(
-        settings_of_run(),
+        settings,
         build_id,
         layer,
         full_refresh=get_current_context()["params"]["full_refresh"],
@@ -147,8 +147,9 @@ def build_layer(build_id: str, layer: str) -> str:
     )
     for warning in made.warnings:
         log.warning("%s", warning)
-    position = LAYERS.index(layer)
-    lineage.passed([f"kpimart://{before}" for before in ("raw", *LAYERS)[: position + 1]], [f"kpimart://{layer}"])
+    raw = [f"raw/{source}__{name}" for source in settings.sources for name in object_names(source)]
+    before = LAYERS[: LAYERS.index(layer)] or raw
+    lineage.passed([f"kpimart://{name}" for name in before], [f"kpimart://{layer}"])
     return build_id
 
 
