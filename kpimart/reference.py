@@ -248,7 +248,7 @@ SETTINGS: dict[str, str] = {
     "retention.releases": "How many releases are kept, the last published ones.",
     "retention.month_ends": "Whether the release at each month's end is kept for good.",
     "retention.landed_days": "For how many days upkeep leaves landed packages their records, and raw what was held.",
-    "closing.after_working_days": "How many working days after its end a month is to be closed; the monthly DAG waits.",
+    "closing.after_working_days": "How many working days after its end a month is due to be closed.",
     "definitions.regular_window_days": "A regular customer bought often enough within this many days.",
     "definitions.regular_min_purchases": "How many purchases within the window make a customer a regular one.",
     "definitions.lost_after_days": "A customer who has not bought for this many days is lost.",
