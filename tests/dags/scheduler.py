@@ -20,12 +20,22 @@ from typing import Any, TypeVar
 
 import requests
 from airflow_instance import AIRFLOW, REPOSITORY
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 ENDED = {"success", "failed"}
 SECONDS = 420
 USER, PASSWORD = "nora", "of the tests"
 
 T = TypeVar("T")
+
+
+def _patient_session() -> requests.Session:
+    """Asks again where SQLite was locked by another of the servers, which the API tells as its own failure."""
+    session = requests.Session()
+    retry = Retry(total=6, backoff_factor=0.5, status_forcelist=[500], allowed_methods=None, raise_on_status=False)
+    session.mount("http://", HTTPAdapter(max_retries=retry))
+    return session
 
 
 @dataclass
@@ -35,21 +45,17 @@ class Scheduler:
     home: Path
     url: str
     environment: dict[str, str]
-    _token: str = field(default="", repr=False)
+    _session: requests.Session = field(default_factory=_patient_session, repr=False)
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         """One request to the REST API as the user, and its JSON."""
-        if not self._token:
-            given = requests.post(f"{self.url}/auth/token", json={"username": USER, "password": PASSWORD}, timeout=30)
+        if "Authorization" not in self._session.headers:
+            given = self._session.post(
+                f"{self.url}/auth/token", json={"username": USER, "password": PASSWORD}, timeout=60
+            )
             assert given.status_code == 201, given.text
-            self._token = given.json()["access_token"]
-        answer = requests.request(
-            method,
-            f"{self.url}/api/v2/{path}",
-            json=body or None,
-            headers={"Authorization": f"Bearer {self._token}"},
-            timeout=60,
-        )
+            self._session.headers["Authorization"] = f"Bearer {given.json()['access_token']}"
+        answer = self._session.request(method, f"{self.url}/api/v2/{path}", json=body or None, timeout=60)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
