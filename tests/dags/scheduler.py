@@ -22,7 +22,7 @@ import requests
 from airflow_instance import AIRFLOW, REPOSITORY
 
 ENDED = {"success", "failed"}
-SECONDS = 420
+SECONDS = 900
 USER, PASSWORD = "nora", "of the tests"
 
 T = TypeVar("T")
