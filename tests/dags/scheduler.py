@@ -24,7 +24,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 ENDED = {"success", "failed"}
-SECONDS = 420
+SECONDS = 900
 USER, PASSWORD = "nora", "of the tests"
 
 T = TypeVar("T")
