@@ -250,6 +250,7 @@ def test_the_warehouse_has_its_tables_and_speaks_utc(tmp_path: Path) -> None:
         "ops.backup",
         "ops.build",
         "ops.recipe",
+        "ops.model_run",
         "ops.quality_result",
         "raw.kpimart__override",
         "raw.kpimart__close",
