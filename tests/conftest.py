@@ -4,6 +4,7 @@
 """
 
 import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ def _no_settings_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     from kpimart.settings import Settings
 
     monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture
+def oldest_company(tmp_path: Path) -> Path:
+    """A folder with `kpimart.toml`, `export` and `home`, as the first complete program left them."""
+    folder = tmp_path / "oldest"
+    with tarfile.open(REPOSITORY / "tests" / "fixtures" / "oldest_home" / "home.tar.xz") as packed:
+        packed.extractall(folder, filter="tar")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -188,6 +188,22 @@ def test_an_unknown_key_within_names_its_place_and_neighbour(toml: Write, text: 
     assert f"{path}: {said}" in refusal(path)
 
 
+def test_a_key_that_was_renamed_or_removed_names_what_stands_in_its_place(
+    toml: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = {"timezone": "time_zone", "colour": None, "files.deals.separator": "files.deals.delimiter"}
+    monkeypatch.setattr("kpimart.settings.RENAMED", now)
+    path = toml("timezone = 'UTC'\ncolour = 'red'")
+    assert refusal(path).splitlines() == [
+        f"{path}: timezone: unknown key; it is 'time_zone' now",
+        f"{path}: colour: unknown key; it is not needed any more, remove it",
+    ]
+    path = toml("[[files.deals]]\nfile = 'x'\nseparator = ';'\ncolumns = {}")
+    assert refusal(path) == f"{path}: files.deals[1].separator: unknown key; it is 'files.deals.delimiter' now"
+    monkeypatch.setenv("KPIMART_TIMEZONE", "UTC")
+    assert refusal() == "environment: variable KPIMART_TIMEZONE: unknown; it is 'time_zone' now"
+
+
 @pytest.mark.parametrize("place", ["environment", ".env"])
 def test_an_unknown_variable_names_its_nearest_neighbour(
     dotenv: Write, monkeypatch: pytest.MonkeyPatch, place: str

@@ -251,6 +251,7 @@ def test_the_warehouse_has_its_tables_and_speaks_utc(tmp_path: Path) -> None:
         "ops.build",
         "ops.recipe",
         "ops.quality_result",
+        "ops.schema_step",
         "raw.kpimart__override",
         "raw.kpimart__close",
     }
