@@ -34,6 +34,7 @@ from kpimart.publish.verify import check
 from kpimart.settings import Settings
 from kpimart.sql import literal, quoted
 from kpimart.warehouse import (
+    HOLDER_FILE,
     RAW_COLUMNS,
     WAREHOUSE_FILE,
     open_of_any_age,
@@ -48,7 +49,7 @@ from kpimart.warehouse import literal as path_literal
 OBJECTS, BACKUPS = "objects", "backups"
 WORK_FOLDER = ".backup"
 RESTORED = "restored"
-_LOCKS = {"writer.lock", "writer.pid"}
+_LOCKS = {"writer.lock", HOLDER_FILE}
 
 Tell = Callable[[str], None]
 

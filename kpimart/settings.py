@@ -325,6 +325,13 @@ class Closing(_Strict):
     after_working_days: Annotated[int, Field(ge=0)] = 3
 
 
+class Alarms(_Strict):
+    """How old things may be before `kpimart doctor` warns: the last release, in hours; the last backup, in days."""
+
+    max_run_age_hours: Annotated[int, Field(gt=0)] = 26
+    max_backup_age_days: Annotated[int, Field(gt=0)] = 8
+
+
 class WorkingHours(_Strict):
     """When a working day begins and ends, in business time; an `end` of 00:00 is the midnight after it."""
 
@@ -388,6 +395,7 @@ class Settings(BaseSettings):
     retention: Retention = Retention()
     backup: BackupSettings = BackupSettings()
     closing: Closing = Closing()
+    alarms: Alarms = Alarms()
     files: FilesSettings = FilesSettings()
     sql: SqlSettings = SqlSettings()
     http: HttpSettings = HttpSettings()

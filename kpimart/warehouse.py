@@ -20,6 +20,8 @@ from kpimart.schema import RAW_COLUMNS as RAW_COLUMNS
 from kpimart.schema import Step
 
 WAREHOUSE_FILE = "warehouse.duckdb"
+HOLDER_FILE = "writer.pid"
+"""Holds the number of the process that has the writer's place, from when it took it."""
 WORKING_MEMORY = 512 * 1024**2
 """What DuckDB may keep in memory of work that passes much data through, in bytes."""
 NEW_DATABASE = "release"
@@ -57,7 +59,7 @@ def writer_lock(home: Path, *, wait_seconds: float = 0) -> Iterator[None]:
     with storage_errors(f"working in {home}"):
         home.mkdir(parents=True, exist_ok=True)
         lock = FileLock(home / "writer.lock", timeout=wait_seconds)
-        holder = home / "writer.pid"
+        holder = home / HOLDER_FILE
         try:
             lock.acquire()
         except Timeout:

@@ -22,7 +22,7 @@ settings.register_profile("sampled", max_examples=100, derandomize=True, **_COMM
 settings.register_profile("full", max_examples=2000, **_COMMON)
 settings.load_profile("full" if IS_FULL else "sampled")
 
-for name in [name for name in os.environ if name.startswith("KPIMART_")]:
+for name in [name for name in os.environ if name.startswith(("KPIMART_", "AIRFLOW"))]:
     del os.environ[name]
 
 
