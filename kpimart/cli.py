@@ -661,7 +661,8 @@ def upgrade(
         bool, typer.Option("--check", help="Only tell; ends with 1 if there is something to do.")
     ] = False,
     place: Annotated[
-        str | None, typer.Option("--backup", help="Back up to this folder or URL first, as kpimart backup does.")
+        str | None,
+        typer.Option("--backup", help="Back up to this folder or URL first.", show_default="setting backup.place"),
     ] = None,
     without_backup: Annotated[bool, typer.Option("--no-backup", help="Do it without a backup.")] = False,
     config: Config = None,
@@ -674,10 +675,9 @@ def upgrade(
     settings = load_settings(config)
     found = look(settings)
     if found.older and not only_look:
-        if (place is None) is not without_backup:
-            raise SettingsError(
-                "give --backup PLACE to back up before, or --no-backup; --check only tells what is to be done"
-            )
+        place = place or (None if without_backup else settings.backup.place)
+        if (place is None) != without_backup:
+            raise SettingsError("give --backup PLACE to back up first, or --no-backup; --check only tells what is new")
         with _progress() as tell:
             found = bring_up(settings, place, clock=utc_now, tell=tell)
     if as_json:

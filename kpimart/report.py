@@ -347,7 +347,7 @@ def of_upgrade(settings: Settings, found: "Upgrade", *, is_done: bool) -> Iterat
     if found.contract:
         yield from _of_contract(found.contract, has_postgres=settings.postgres.url is not None)
     if found.older and not is_done:
-        yield "do it:  kpimart upgrade --backup PLACE"
+        yield f"do it:  kpimart upgrade{'' if settings.backup.place else ' --backup PLACE'}"
     elif is_done:
         yield "the next run derives every deal anew:  kpimart run"
 

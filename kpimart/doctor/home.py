@@ -137,7 +137,8 @@ def _backup(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Check:
     limit = timedelta(days=asked.settings.alarms.max_backup_age_days)
     row = connection.execute("select place, made_at from ops.backup order by made_at desc limit 1").fetchone()
     if row is None:
-        return Check("backup", "warning", "none was made of this home: kpimart backup PLACE")
+        where = "" if asked.settings.backup.place else " PLACE"
+        return Check("backup", "warning", f"none was made of this home: kpimart backup{where}")
     place, made_at = row
     if asked.now - made_at > limit:
         found = f"the last one, in {place}, is of {_minute(made_at)}, more than {limit.days} days ago"
