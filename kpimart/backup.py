@@ -21,6 +21,7 @@ import duckdb
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from kpimart import schema
 from kpimart.clock import Clock
 from kpimart.errors import BackupDamaged, ReleaseDamaged, SettingsError
 from kpimart.extract.landing_area import LandingArea
@@ -33,10 +34,14 @@ from kpimart.publish.verify import check
 from kpimart.settings import Settings
 from kpimart.sql import literal, quoted
 from kpimart.warehouse import (
+    HOLDER_FILE,
     RAW_COLUMNS,
     WAREHOUSE_FILE,
+    open_of_any_age,
     open_warehouse,
+    refuse_newer,
     storage_errors,
+    take_steps,
     writer_lock,
 )
 from kpimart.warehouse import literal as path_literal
@@ -44,7 +49,7 @@ from kpimart.warehouse import literal as path_literal
 OBJECTS, BACKUPS = "objects", "backups"
 WORK_FOLDER = ".backup"
 RESTORED = "restored"
-_LOCKS = {"writer.lock", "writer.pid"}
+_LOCKS = {"writer.lock", HOLDER_FILE}
 
 Tell = Callable[[str], None]
 
@@ -70,6 +75,7 @@ class BackupManifest(BaseModel):
     code_version: str
     served: str | None
     files: dict[str, Entry]
+    schema_version: int = schema.COUNTED_FROM
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class BackedUp:
 
     backup_id: str
     place: str
+    made_at: datetime
     files: int
     bytes: int
     sent_files: int
@@ -107,32 +114,48 @@ def backup(settings: Settings, place: str, *, keep: int | None, clock: Clock, te
     keep: remove all but so many backups there, and the files that only they had. Raises SettingsError for a home with
     nothing in it, ReleaseDamaged for a release that is not what its manifest says, WarehouseBusy and StorageFailed.
     """
-    area = LandingArea.at(place, "backup")
-    with writer_lock(settings.home), storage_errors(f"backing up to {area.url}"):
+    with writer_lock(settings.home):
         if not (settings.home / WAREHOUSE_FILE).exists():
             raise SettingsError(
                 f"{settings.home} has no {WAREHOUSE_FILE}, so nothing to back up; is KPIMART_HOME right?"
             )
+        with open_warehouse(settings.home):
+            pass
+        done = save(settings, place, keep=keep, clock=clock, tell=tell)
+        put_on_record(settings.home, done)
+        return done
+
+
+def save(settings: Settings, place: str, *, keep: int | None, clock: Clock, tell: Tell) -> BackedUp:
+    """The same, of a warehouse of this program's schema or an older one; the caller holds the writer's place.
+
+    The backup is not on record then: a warehouse that is to be upgraded may have no table for it yet.
+    """
+    area = LandingArea.at(place, "backup")
+    with storage_errors(f"backing up to {area.url}"):
         made_at = clock()
         known = _manifests(area)
         backup_id = _next_id(made_at, known)
         with _work_folder(settings.home) as work:
             store = _Store(area, known, work)
-            for path, entry in _contents(settings, store, tell):
-                store.files[path] = entry
+            with open_of_any_age(settings.home) as connection:
+                for path, entry in _contents(connection, settings, store, tell):
+                    store.files[path] = entry
+                schema_version = schema.version_of(connection)
             manifest = BackupManifest(
                 backup_id=backup_id,
                 made_at=made_at,
                 code_version=code_version(),
                 served=_served(settings.home),
                 files=store.files,
+                schema_version=schema_version,
             )
             _write_manifest(area, manifest)
         removed = _prune(area, {**known, backup_id: manifest}, keep) if keep else ()
-        _record(settings.home, area.url, manifest, removed)
         return BackedUp(
             backup_id,
             area.url,
+            made_at,
             len(store.files),
             sum(entry.bytes for entry in store.files.values()),
             store.sent_files,
@@ -180,11 +203,12 @@ class _Store:
         return Entry(sha256=digest, bytes=size, key=key)
 
 
-def _contents(settings: Settings, store: _Store, tell: Tell) -> Iterator[tuple[str, Entry]]:
-    with open_warehouse(settings.home) as connection:
-        yield from _raw(connection, store, tell)
-        yield from _ops(connection, store)
-        landed = {batch_id for (batch_id,) in connection.execute("select batch_id from ops.batch").fetchall()}
+def _contents(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, store: _Store, tell: Tell
+) -> Iterator[tuple[str, Entry]]:
+    yield from _raw(connection, store, tell)
+    yield from _ops(connection, store)
+    landed = {batch_id for (batch_id,) in connection.execute("select batch_id from ops.batch").fetchall()}
     # What a bucket holds is not lost with this machine; and the records of landed packages are in raw.
     for file in [] if settings.landing else map(Path, fetch_state(settings, landed)):
         yield file.relative_to(settings.home.absolute()).as_posix(), store.add(file)
@@ -223,8 +247,9 @@ def _ops(connection: duckdb.DuckDBPyConnection, store: _Store) -> Iterator[tuple
         "select table_name from duckdb_tables() where schema_name = 'ops' order by 1"
     ).fetchall()
     for (table,) in tables:
-        # What a restored home goes on from has to be derived anew, so what it was derived by does not come along.
-        if table != "recipe":
+        # What a restored home goes on from has to be derived anew, so what it was derived by does not come along. The
+        # steps that led to its schema are taken again.
+        if table not in ("recipe", "schema_step"):
             yield f"ops/{table}.parquet", _written(connection, store, f"from ops.{quoted(table)} order by all", None)
 
 
@@ -254,12 +279,13 @@ def _served(home: Path) -> str | None:
     return shelf.served_id if shelf.served_id in shelf.manifests else None
 
 
-def _record(home: Path, place: str, manifest: BackupManifest, removed: Sequence[str]) -> None:
+def put_on_record(home: Path, done: BackedUp) -> None:
+    """Keep in the warehouse that a backup was made, and which ones were removed."""
     with open_warehouse(home) as connection:
-        for backup_id in removed:
-            connection.execute("delete from ops.backup where place = ? and backup_id = ?", [place, backup_id])
+        for backup_id in done.removed:
+            connection.execute("delete from ops.backup where place = ? and backup_id = ?", [done.place, backup_id])
         connection.execute(
-            "insert or replace into ops.backup values (?, ?, ?)", [place, manifest.backup_id, manifest.made_at]
+            "insert or replace into ops.backup values (?, ?, ?)", [done.place, done.backup_id, done.made_at]
         )
 
 
@@ -328,6 +354,7 @@ def restore(home: Path, place: str, backup_id: str | None = None, *, replace: bo
     area = LandingArea.at(place, "restore")
     with writer_lock(home), storage_errors(f"restoring {area.url}"):
         manifest = _chosen(area, backup_id)
+        refuse_newer(manifest.schema_version, f"backup {manifest.backup_id}")
         there = [path for path in home.iterdir() if path.name not in {*_LOCKS, WORK_FOLDER}]
         if there and not replace:
             raise SettingsError(
@@ -362,7 +389,8 @@ def _chosen(area: LandingArea, backup_id: str | None) -> BackupManifest:
 def _bring_back(area: LandingArea, manifest: BackupManifest, coming: Path, work: Path, tell: Tell) -> int:
     coming.mkdir()
     versions = 0
-    with open_warehouse(coming) as connection:
+    with open_of_any_age(coming) as connection:
+        take_steps(connection, [step for step in schema.STEPS if step.version <= manifest.schema_version])
         for path, entry in manifest.files.items():
             tell(f"restoring {path}")
             folder, _, rest = path.partition("/")
@@ -373,6 +401,7 @@ def _bring_back(area: LandingArea, manifest: BackupManifest, coming: Path, work:
             else:
                 prefix = RESTORED if folder in ("settings", "seeds") else "."
                 _fetch(area, path, entry, coming / prefix / path)
+        take_steps(connection, schema.steps_after(manifest.schema_version))
         # The tables that these builds made are not there any more.
         connection.execute("update ops.build set database_path = 'restored/' || build_id")
         connection.execute(

@@ -20,7 +20,7 @@ from kpimart.clock import Clock
 from kpimart.errors import BuildFailed, SettingsError
 from kpimart.layers import LAYERS
 from kpimart.paths import DBT_PROJECT, SEEDS
-from kpimart.seeds import seed_texts
+from kpimart.seeds import seed_texts, with_later_columns
 from kpimart.settings import Settings
 from kpimart.transform import NodeRun, Transformation, recipe_of, run_dbt
 from kpimart.warehouse import (
@@ -294,7 +294,8 @@ def prepare_scratch(settings: Settings, made: Build) -> None:
             qualify row_number() over (partition by id order by landed_at desc) = 1 and not is_deleted
             """
         ).fetchall()
-    _write_project(_scratch_project(made), settings, {name: json.loads(content)["content"] for name, content in seeds})
+    recorded = {name: with_later_columns(name, json.loads(payload)["content"]) for name, payload in seeds}
+    _write_project(_scratch_project(made), settings, recorded)
 
 
 def remove_scratch(made: Build) -> None:

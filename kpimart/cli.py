@@ -665,6 +665,39 @@ def upkeep(config: Config = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def upgrade(
+    only_look: Annotated[
+        bool, typer.Option("--check", help="Only tell; ends with 1 if there is something to do.")
+    ] = False,
+    place: Annotated[
+        str | None,
+        typer.Option("--backup", help="Back up to this folder or URL first.", show_default="setting backup.place"),
+    ] = None,
+    without_backup: Annotated[bool, typer.Option("--no-backup", help="Do it without a backup.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the warehouse of an older program to this one, and tell what readers of the figures must know."""
+    from kpimart.upgrade import look
+    from kpimart.upgrade import upgrade as bring_up
+
+    settings = load_settings(config)
+    found = look(settings)
+    if found.older and not only_look:
+        place = place or (None if without_backup else settings.backup.place)
+        if (place is None) != without_backup:
+            raise SettingsError("give --backup PLACE to back up first, or --no-backup; --check only tells what is new")
+        with _progress() as tell:
+            found = bring_up(settings, place, clock=utc_now, tell=tell)
+    if as_json:
+        _print_json(dataclasses.asdict(found))
+    else:
+        _print(*report.of_upgrade(settings, found, is_done=bool(found.older) and not only_look))
+    if found.older and only_look:
+        raise typer.Exit(KpiMartError.exit_code)
+
+
+@app.command()
 def doctor(config: Config = None, files: Files = None, as_json: AsJson = False) -> None:
     """Check everything that a run needs, and say what is missing."""
     from kpimart.doctor import examine

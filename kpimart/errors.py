@@ -55,6 +55,18 @@ class WarehouseBusy(KpiMartError):
     is_retryable = True
 
 
+class UpgradeNeeded(KpiMartError):
+    """The warehouse is that of an older program; nothing was started."""
+
+    exit_code = 2
+
+
+class ProgramTooOld(KpiMartError):
+    """The warehouse, or a backup of it, is that of a newer program; nothing was changed."""
+
+    exit_code = 2
+
+
 class StorageFailed(KpiMartError):
     """A disk is full, or a folder cannot be written."""
 

@@ -156,7 +156,7 @@ def forget(
     loading it raises. After each of them it can be run again.
     """
     with writer_lock(settings.home), storage_errors(f"forgetting {record}"):
-        homes = _homes(settings.home)
+        homes = homes_of(settings.home)
         for home in homes:
             _remove_leftovers(_settings_of(settings, home))
         job = _job(settings, record, also)
@@ -172,7 +172,7 @@ def forget(
         return finding
 
 
-def _homes(home: Path) -> list[Path]:
+def homes_of(home: Path) -> list[Path]:
     """The home, and whatever below its backups has the shape of one."""
     return [home, *_backups(home / BACKUPS)]
 
@@ -190,7 +190,7 @@ def _backups(folder: Path) -> Iterator[Path]:
 
 def _job(settings: Settings, record: RecordName, also: tuple[str, ...]) -> _Job:
     erasure = erasure_of(settings, record.source, record.object)
-    payloads = [payload for home in _homes(settings.home) for payload in _payloads(settings, home, record)]
+    payloads = [payload for home in homes_of(settings.home) for payload in _payloads(settings, home, record)]
     if not payloads:
         raise SettingsError(f"there is no record {record} in raw, landing or quarantine; look up its id in the CRM")
     texts = {text for payload in payloads for text in texts_in(payload, erasure)}
@@ -241,7 +241,7 @@ def _packages(settings: Settings, home: Path) -> list[Package]:
 
 def _look(job: _Job) -> Finding:
     home = job.settings.home
-    places = tuple(place for each in _homes(home) for place in _places(each, job) if place.found)
+    places = tuple(place for each in homes_of(home) for place in _places(each, job) if place.found)
     recorded, backups = None, []
     if (home / WAREHOUSE_FILE).exists():
         with open_warehouse(home) as connection:
@@ -302,7 +302,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _left(home: Path, mentions: Mentions) -> Iterator[Path]:
     """Files of others below the home that mention the person, or cannot be looked into."""
-    own = [each / part for each in _homes(home) for part in _OWN]
+    own = [each / part for each in homes_of(home) for part in _OWN]
     for file in _files(home):
         if any(file.is_relative_to(place) for place in own):
             continue
@@ -316,7 +316,7 @@ def _left(home: Path, mentions: Mentions) -> Iterator[Path]:
 def _remove_leftovers(settings: Settings) -> None:
     """Remove what killed fetches left, which is nobody's package, and what killed comparisons and forgettings did."""
     remove_incomplete(settings)
-    for home in _homes(settings.home):
+    for home in homes_of(settings.home):
         for path in (*home.glob(f".{WAREHOUSE_FILE}.next*"), *home.glob(f"{FOLDER_PREFIX}*")):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -6,3 +6,4 @@ PROJECT = Path(__file__).parent.parent
 DBT_PROJECT = PROJECT / "dbt_project"
 SEEDS = PROJECT / "seeds"
 EXPECTATIONS = PROJECT / "expectations"
+CHANGELOG = PROJECT / "CHANGELOG.md"

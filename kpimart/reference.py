@@ -251,6 +251,8 @@ SETTINGS: dict[str, str] = {
     "backup.place": "Where backups go: a folder on another disk, or a bucket such as `s3://bucket/path`.",
     "backup.keep": "How many backups are kept there; unless said, all.",
     "closing.after_working_days": "How many working days after its end a month is to be closed; the monthly DAG waits.",
+    "alarms.max_run_age_hours": "`kpimart doctor` warns when the last release was published longer ago.",
+    "alarms.max_backup_age_days": "`kpimart doctor` warns when the last backup is older.",
     "definitions.regular_window_days": "A regular customer bought often enough within this many days.",
     "definitions.regular_min_purchases": "How many purchases within the window make a customer a regular one.",
     "definitions.lost_after_days": "A customer who has not bought for this many days is lost.",
@@ -575,7 +577,7 @@ def cli_page() -> str:
         "Command line",
         "`kpimart/cli.py`",
         "Exit codes: 0 done, 2 wrong usage or settings, 3 a gate refused, 4 the source or PostgreSQL could not "
-        "be reached, 1 anything else. What to do then: [When it is red](../how-to/when-it-is-red.md).",
+        "be reached, 1 anything else. What to do then: [Runbook](../runbook.md).",
         _command_sections(command, command.make_context("kpimart", [], resilient_parsing=True)),
     )
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kpimart.publish.verify import Verification
     from kpimart.reconcile import Cell, Reconciliation, Sum
     from kpimart.simulation import Rescored, Simulation
+    from kpimart.upgrade import Contract, Upgrade
     from kpimart.upkeep import Kept
 
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "errored")
@@ -332,6 +333,35 @@ def of_upkeep(done: "Kept") -> Iterator[RenderableType]:
             ("warehouse", f"{_megabytes(done.bytes_before)} before, {_megabytes(done.bytes_after)} now"),
         ]
     )
+
+
+def of_upgrade(settings: Settings, found: "Upgrade", *, is_done: bool) -> Iterator[RenderableType]:
+    """What is to be done or was done to the warehouse, and whether readers of the figures have to follow."""
+    for older in found.older:
+        schemas = f"schema {older.found} → {found.schema_version}"
+        yield f"{older.home}: {schemas}{', done' if is_done else ', to be done'}"
+        yield from (f"  {version}: {brings}" for version, brings in older.steps.items())
+    if not found.older:
+        yield f"{settings.home}: schema {found.schema_version}, nothing to do"
+    if found.backup:
+        yield from of_backup(found.backup)
+    if found.contract:
+        yield from _of_contract(found.contract, has_postgres=settings.postgres.url is not None)
+    if found.older and not is_done:
+        yield f"do it:  kpimart upgrade{'' if settings.backup.place else ' --backup PLACE'}"
+    elif is_done:
+        yield "the next run derives every deal anew:  kpimart run"
+
+
+def _of_contract(contract: "Contract", *, has_postgres: bool) -> Iterator[str]:
+    if contract.served == contract.next:
+        yield f"contract {contract.served} is served, and published next"
+        return
+    verdict = "READERS MUST CHANGE" if contract.is_broken else "readers go on as they are"
+    yield f"contract {contract.served} is served, {contract.next} is published next: {verdict}"
+    yield from (f"  {each.contract} {each.change}: {each.tables}" for each in contract.changes)
+    if has_postgres:
+        yield "the tables in PostgreSQL follow when that release is loaded"
 
 
 def _megabytes(size: int) -> str:

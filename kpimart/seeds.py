@@ -1,9 +1,15 @@
 """The seeds: what people decide, as `*.csv` files: those of the project, and a company's own in their place."""
 
+import csv
+import io
+from collections.abc import Mapping
 from pathlib import Path
 
 from kpimart.errors import SettingsError
 from kpimart.paths import SEEDS
+
+LATER_COLUMNS: Mapping[str, Mapping[str, str]] = {"kpi_profile.csv": {"threshold": "0.5", "cap": "1.5"}}
+"""Columns that seeds have not always had, with what holds for rows from before: file name → column → value."""
 
 
 def seed_file(name: str, own: Path | None) -> Path:
@@ -33,3 +39,17 @@ def seed_texts(own: Path | None, shipped: Path = SEEDS) -> dict[str, str]:
         raise SettingsError(f"{shipped}: there is no such folder of seeds; it holds what people decide, as *.csv")
     files = {path.name: path for path in sorted(shipped.glob("*.csv"))} | own_seeds(own, shipped)
     return {name: path.read_text(encoding="utf-8-sig") for name, path in files.items()}
+
+
+def with_later_columns(name: str, content: str) -> str:
+    """A seed as it was recorded once, with the columns that it has now, so that models can read it."""
+    reader = csv.DictReader(io.StringIO(content))
+    columns = reader.fieldnames or []
+    missing = {column: value for column, value in LATER_COLUMNS.get(name, {}).items() if column not in columns}
+    if not missing:
+        return content
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*columns, *missing], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, **missing} for row in reader)
+    return text.getvalue()

@@ -9,7 +9,7 @@ import difflib
 import textwrap
 import tomllib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
@@ -44,6 +44,8 @@ from kpimart.sources import SourceName
 DEFAULT_CONFIG = Path("kpimart.toml")
 NAMED_BY_VARIABLE = frozenset({"config", "secrets_dir"})
 """Settings that say where settings are: no kpimart.toml may name them."""
+RENAMED: Mapping[str, str | None] = {}
+"""What older programs called settings: key, with dots → its present key; None: it is not needed any more."""
 
 
 def _known_time_zone(name: str) -> str:
@@ -327,6 +329,13 @@ class Closing(_Strict):
     after_working_days: Annotated[int, Field(ge=0)] = 3
 
 
+class Alarms(_Strict):
+    """How old things may be before `kpimart doctor` warns: the last release, in hours; the last backup, in days."""
+
+    max_run_age_hours: Annotated[int, Field(gt=0)] = 26
+    max_backup_age_days: Annotated[int, Field(gt=0)] = 8
+
+
 class WorkingHours(_Strict):
     """When a working day begins and ends, in business time; an `end` of 00:00 is the midnight after it."""
 
@@ -391,6 +400,7 @@ class Settings(BaseSettings):
     retention: Retention = Retention()
     backup: BackupSettings = BackupSettings()
     closing: Closing = Closing()
+    alarms: Alarms = Alarms()
     files: FilesSettings = FilesSettings()
     sql: SqlSettings = SqlSettings()
     http: HttpSettings = HttpSettings()
@@ -514,7 +524,8 @@ def _variables() -> list[dict[str, Any]]:
             raise SettingsError(f"{where}: {reason if isinstance(error, UnreadableVariable) else error}") from error
         for name in (name.upper() for name in found.env_vars):
             if name.startswith("KPIMART_") and name.split("__")[0] not in known:
-                raise SettingsError(f"{where}: variable {name}: unknown{_nearest(name, known)}")
+                key = name.removeprefix("KPIMART_").lower().replace("__", ".")
+                raise SettingsError(f"{where}: variable {name}: unknown{_instead(key, name, known)}")
     return said
 
 
@@ -538,8 +549,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _refuse_unknown_keys(path: Path | None, values: dict[str, Any]) -> None:
     known = Settings.model_fields.keys() - NAMED_BY_VARIABLE
-    for key in values.keys() - known:
-        raise SettingsError(f"{path}: {key}: unknown key{_nearest(key, known)}")
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        raise SettingsError("\n".join(f"{path}: {key}: unknown key{_instead(key, key, known)}" for key in unknown))
 
 
 def _refuse_secrets(path: Path | None, values: dict[str, Any]) -> None:
@@ -561,7 +573,8 @@ def _explain(error: ValidationError, path: Path | None, variables: list[dict[str
         is_variable = any(_holds(said, problem["loc"]) for said in variables)
         where = "environment, .env or secrets_dir" if is_variable else path or "settings"
         if problem["type"] == "extra_forbidden":
-            told = f"unknown key{_nearest(str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
+            key = ".".join(part for part in problem["loc"] if isinstance(part, str))
+            told = f"unknown key{_instead(key, str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
         else:
             found = "" if problem["type"] == "missing" else f"; found {problem['input']!r}"
             told = f"{problem['msg'].removeprefix('Value error, ')}{found}"
@@ -593,6 +606,14 @@ def _model_within(annotation: Any) -> Any:
     """The settings model inside `tuple[Model, ...]`, `dict[str, Model]` or `Model` itself."""
     models = [part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
     return models[0] if models else annotation
+
+
+def _instead(key: str, name: str, known: Iterable[str]) -> str:
+    """What to write for an unknown key: what it is called now, else what it looks like by its name."""
+    if key not in RENAMED:
+        return _nearest(name, known)
+    now = RENAMED[key]
+    return f"; it is {now!r} now" if now else "; it is not needed any more, remove it"
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:

@@ -7,158 +7,24 @@ place for the length of a run, in which the file is opened and closed several ti
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
-from kpimart.errors import StorageFailed, WarehouseBusy
+from kpimart import schema
+from kpimart.errors import ProgramTooOld, StorageFailed, UpgradeNeeded, WarehouseBusy
+from kpimart.schema import RAW_COLUMNS as RAW_COLUMNS
+from kpimart.schema import Step
 
 WAREHOUSE_FILE = "warehouse.duckdb"
+HOLDER_FILE = "writer.pid"
+"""Holds the number of the process that has the writer's place, from when it took it."""
 WORKING_MEMORY = 512 * 1024**2
 """What DuckDB may keep in memory of work that passes much data through, in bytes."""
 NEW_DATABASE = "release"
-
-RAW_COLUMNS = """
-    id varchar not null,
-    updated_at timestamptz,
-    is_deleted boolean not null,
-    payload varchar not null,
-    payload_hash varchar not null,
-    extracted_at timestamptz not null,
-    landed_at timestamptz not null,
-    batch_id varchar not null
-"""
-
-OPS_TABLES = f"""
-create schema if not exists raw;
-create schema if not exists ops;
-
--- What people took upon themselves that a gate refused; there before the first, for every release asks for it.
-create table if not exists raw.kpimart__override ({RAW_COLUMNS});
--- Which months people closed and reopened; every build reads it.
-create table if not exists raw.kpimart__close ({RAW_COLUMNS});
-
--- One row per load package that was landed.
-create table if not exists ops.batch (
-    batch_id varchar primary key,
-    source varchar not null,
-    fetched_at timestamptz not null,
-    landed_at timestamptz not null
-);
-
--- One row per object of a batch: what was read, and what became of it.
-create table if not exists ops.batch_object (
-    batch_id varchar not null,
-    source varchar not null,
-    object varchar not null,
-    extent varchar not null,
-    rows_read bigint not null,
-    versions_stored bigint not null,
-    rows_quarantined bigint not null,
-    rows_vanished bigint not null,
-    rows_known_before bigint not null,
-    cursor varchar,
-    primary key (batch_id, object)
-);
-alter table ops.batch_object add column if not exists cursor varchar;
-
--- One row per field of a source's records that is new, has vanished or has another type than before.
-create table if not exists ops.schema_change (
-    batch_id varchar not null,
-    source varchar not null,
-    object varchar not null,
-    field varchar not null,
-    change varchar not null check (change in ('new', 'vanished', 'retyped')),
-    was varchar,
-    is_now varchar,
-    seen_at timestamptz not null
-);
-
--- One row per judged batch. Builds read accepted batches only.
-create table if not exists ops.batch_verdict (
-    batch_id varchar primary key,
-    verdict varchar not null check (verdict in ('accepted', 'held')),
-    judged_at timestamptz not null,
-    reason varchar
-);
-
--- One row per record that could not be used, with the reason and the record itself.
-create table if not exists ops.quarantine (
-    batch_id varchar not null,
-    source varchar not null,
-    object varchar not null,
-    place varchar not null,
-    record_id varchar,
-    reason varchar not null,
-    payload varchar not null,
-    quarantined_at timestamptz not null
-);
-
--- One row per record whose person was forgotten, and time that something of it was erased. What was erased is not kept:
--- text_hashes are SHA-256 of the texts that were searched for, to know them again; erased counts what was found.
-create table if not exists ops.forgotten (
-    source varchar not null,
-    object varchar not null,
-    record_id varchar not null,
-    forgotten_at timestamptz not null,
-    forgotten_by varchar not null,
-    reason varchar not null,
-    text_hashes varchar[] not null,
-    erased varchar not null
-);
-
--- One row per backup that was made of this home, and not removed since by this program.
-create table if not exists ops.backup (
-    place varchar not null,
-    backup_id varchar not null,
-    made_at timestamptz not null,
-    primary key (place, backup_id)
-);
-
--- One row per build: the two moments it speaks of, and the file it was made in.
-create table if not exists ops.build (
-    build_id varchar primary key,
-    as_of timestamptz not null,
-    known_at timestamptz not null,
-    started_at timestamptz not null,
-    finished_at timestamptz,
-    database_path varchar not null
-);
-
--- One row per build whose tables the next one may go on with: a hash of what made them, code and settings.
-create table if not exists ops.recipe (
-    build_id varchar primary key,
-    recipe varchar not null
-);
-
--- One row per model, seed and test of a build, and time that it was run: how it ended, and how long it took.
-create table if not exists ops.model_run (
-    build_id varchar not null,
-    node varchar not null,
-    kind varchar not null,
-    status varchar not null,
-    started_at timestamptz not null,
-    seconds double not null,
-    message varchar
-);
-
--- One row per expectation of a gate; subject_id is the batch or the build that was judged.
-create table if not exists ops.quality_result (
-    subject_id varchar not null,
-    boundary varchar not null check (boundary in ('raw', 'reporting')),
-    table_name varchar not null,
-    expectation varchar not null,
-    severity varchar not null,
-    outcome varchar not null check (outcome in ('passed', 'failed', 'errored')),
-    observed varchar,
-    expected varchar,
-    samples varchar,
-    judged_at timestamptz not null
-);
-"""
 
 
 def raw_table(source: str, object_name: str) -> str:
@@ -193,7 +59,7 @@ def writer_lock(home: Path, *, wait_seconds: float = 0) -> Iterator[None]:
     with storage_errors(f"working in {home}"):
         home.mkdir(parents=True, exist_ok=True)
         lock = FileLock(home / "writer.lock", timeout=wait_seconds)
-        holder = home / "writer.pid"
+        holder = home / HOLDER_FILE
         try:
             lock.acquire()
         except Timeout:
@@ -218,10 +84,47 @@ def _pid(holder: Path) -> str:
 
 @contextmanager
 def open_warehouse(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse for writing, with its raw and ops schemas in place; times are in UTC."""
-    with storage_errors(f"working on {home / WAREHOUSE_FILE}"), _connect(home / WAREHOUSE_FILE) as connection:
-        connection.execute(OPS_TABLES)
+    """Open the warehouse for writing, with its raw and ops schemas in place; times are in UTC.
+
+    Raises UpgradeNeeded if they are those of an older program, ProgramTooOld if they are those of a newer one.
+    """
+    with open_of_any_age(home) as connection:
+        found = schema.version_of(connection)
+        if found == 0:
+            with transaction(connection):
+                take_steps(connection, schema.steps_after(0))
+        elif found < schema.version():
+            raise UpgradeNeeded(
+                f"{home / WAREHOUSE_FILE} has schema {found}, and this program works with {schema.version()}; nothing "
+                "was started\n  what now   kpimart upgrade --check says what is new, kpimart upgrade brings it"
+            )
         yield connection
+
+
+@contextmanager
+def open_of_any_age(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse for writing as it is, of this program's schema or an older one; raises ProgramTooOld."""
+    path = home / WAREHOUSE_FILE
+    with storage_errors(f"working on {path}"), _connect(path) as connection:
+        refuse_newer(schema.version_of(connection), str(path))
+        yield connection
+
+
+def refuse_newer(found: int, what: str) -> None:
+    """Raise ProgramTooOld where the schema of something is one that this program does not know."""
+    if found > schema.version():
+        raise ProgramTooOld(
+            f"{what} has schema {found}, of a newer program, and this one knows none after {schema.version()}; nothing "
+            "was changed\n  what now   install the newer program again, or restore the backup from before the upgrade"
+        )
+
+
+def take_steps(connection: duckdb.DuckDBPyConnection, steps: Iterable[Step]) -> None:
+    """Bring the schema further; runs in the caller's transaction."""
+    for step in steps:
+        connection.execute(step.sql)
+        if step.version >= schema.COUNTED_FROM:
+            connection.execute("insert into ops.schema_step values (?, current_timestamp)", [step.version])
 
 
 @contextmanager

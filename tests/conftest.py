@@ -4,6 +4,7 @@
 """
 
 import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ settings.register_profile("sampled", max_examples=100, derandomize=True, **_COMM
 settings.register_profile("full", max_examples=2000, **_COMMON)
 settings.load_profile("full" if IS_FULL else "sampled")
 
-for name in [name for name in os.environ if name.startswith("KPIMART_")]:
+for name in [name for name in os.environ if name.startswith(("KPIMART_", "AIRFLOW"))]:
     del os.environ[name]
 
 
@@ -31,6 +32,15 @@ def _no_settings_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     from kpimart.settings import Settings
 
     monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture
+def oldest_company(tmp_path: Path) -> Path:
+    """A folder with `kpimart.toml`, `export` and `home`, as the first complete program left them."""
+    folder = tmp_path / "oldest"
+    with tarfile.open(REPOSITORY / "tests" / "fixtures" / "oldest_home" / "home.tar.xz") as packed:
+        packed.extractall(folder, filter="tar")
+    return folder
 
 
 @pytest.fixture(scope="session")

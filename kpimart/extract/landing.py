@@ -23,6 +23,7 @@ from kpimart.clock import Clock
 from kpimart.errors import SettingsError, StorageFailed
 from kpimart.extract.forgetting import erase_from_package, forgotten_records, forgotten_texts
 from kpimart.extract.packages import (
+    ACCOUNTS,
     LISTING_TABLE,
     OBJECT_TABLE,
     QUARANTINE_TABLE,
@@ -539,7 +540,7 @@ def _account_of(connection: duckdb.DuckDBPyConnection, package: Package) -> tupl
     columns = "object, extent, rows_read, rows_quarantined, can_tell_vanished, cursor, fetched_at"
     # Objects are read at the same time; they are told of in the order in which the source names them.
     rows = connection.execute(
-        f"select {columns} from read_parquet($files) order by list_position($names, object)",
+        f"select {columns} from {ACCOUNTS} order by list_position($names, object)",
         {"files": package.files(OBJECT_TABLE), "names": list(object_names(package.source))},
     ).fetchall()
     return [ObjectRead(*row[:6]) for row in rows], rows[0][6].astimezone(UTC)

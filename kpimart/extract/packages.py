@@ -60,6 +60,13 @@ LONGEST_WRITING = timedelta(hours=1)
 # Python's own 700 let the search for cycles take up to half of the time of reading.
 OBJECTS_BETWEEN_SEARCHES = 100_000
 
+# The accounts in some files. Those from before there were places to go on from have no columns for them.
+ACCOUNTS = """(
+    from read_parquet($files)
+    union all by name
+    select null::varchar as cursor, null::varchar as fields where false
+)"""
+
 # The CRMs that are read over an API; each is a module of this package with its SOURCE.
 API_SOURCES = ("hubspot", "salesforce", "pipedrive", "bitrix24", "amocrm", "odoo", "tryton")
 
@@ -322,7 +329,7 @@ def _account_in(package: Package) -> dict[str, Known]:
     with open_memory() as connection:
         package.area.make_known_to(connection)
         rows = connection.execute(
-            "select object, cursor, fields from read_parquet($files)", {"files": package.files(OBJECT_TABLE)}
+            f"select object, cursor, fields from {ACCOUNTS}", {"files": package.files(OBJECT_TABLE)}
         ).fetchall()
     return {name: Known(cursor, fields) for name, cursor, fields in rows}
 

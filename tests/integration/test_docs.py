@@ -16,6 +16,7 @@ from documented import REPOSITORY, Block, Outcome, Reader, blocks_of, clone_into
 from postgres import POSTGRES_PROGRAMS, running_postgres
 
 from kpimart import errors
+from kpimart.doctor import airflow
 from kpimart.errors import KpiMartError
 from kpimart.extract.files import open_files
 from kpimart.extract.records import Batch
@@ -126,16 +127,17 @@ def airflow_commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines if line.startswith("airflow ")]
 
 
-def test_airflow_knows_the_commands(tmp_path: Path) -> None:
+def test_airflow_knows_the_commands_of_pages_and_of_the_doctor(tmp_path: Path) -> None:
     parse = """
 import json, sys
 from airflow.cli.cli_parser import get_parser
 for command in json.loads(sys.argv[1]):
     get_parser().parse_args(command[1:])
 """
+    asked = [("airflow", *command) for command in (airflow.POOLS, airflow.SCHEDULER, airflow.DAGS, airflow.BROKEN)]
     assert airflow_commands()
     subprocess.run(
-        [sys.executable, "-c", parse, json.dumps(airflow_commands())],
+        [sys.executable, "-c", parse, json.dumps([*airflow_commands(), *asked])],
         env=os.environ | {"AIRFLOW_HOME": str(tmp_path)},
         check=True,
         timeout=120,

@@ -47,6 +47,7 @@ COMMANDS = [
     ["backup"],
     ["restore"],
     ["upkeep"],
+    ["upgrade"],
     ["doctor"],
     ["dashboard"],
     ["demo"],

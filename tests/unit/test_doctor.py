@@ -1,23 +1,26 @@
 """Every check of `kpimart doctor`, well and ill; what is ill is really so."""
 
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from kpimart import doctor
-from kpimart.doctor import Check, examine
+from kpimart.doctor import Check, airflow, examine, project
 from kpimart.paths import SEEDS
 from kpimart.settings import Settings
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, writer_lock
 
-NAMES = [
-    *("python", "settings", "seeds", "profile", "catalogue", "project", "home", "warehouse", "source files", "release")
-]
+OF_THE_PROJECT = ("python", "settings", "secrets", "seeds", "profile", "catalogue", "project")
+OF_A_NEW_HOME = ("home", "writer", "warehouse", "runs")
+OF_A_HOME = ("home", "writer", "schema", "warehouse", "held", "build", "backup", "runs")
+
+# Ten hours after the company has published.
+NOW = datetime(2027, 1, 8, 12, tzinfo=UTC)
 
 DEALS = {
     "file": "deals.csv",
@@ -55,16 +58,22 @@ def settings(home: Path, folder: Path | None = None, **values: object) -> Settin
     return Settings(home=home, files={"folder": folder, "stages": STAGES, "deals": (DEALS,)}, **values)  # type: ignore[arg-type]
 
 
-def check(name: str, checked: Settings, files: Path | None = None) -> Check:
+def check(name: str, checked: Settings, files: Path | None = None, now: datetime = NOW) -> Check:
     """The one check of that name, among all the others."""
-    (found,) = [each for each in examine(checked, files) if each.name == name]
+    (found,) = [each for each in examine(checked, files, clock=lambda: now) if each.name == name]
     return found
 
 
-def test_a_home_in_use_is_well(published: Path, export: Path) -> None:
-    checks = examine(settings(published, export))
-    assert [each.name for each in checks] == NAMES
-    assert {each.outcome for each in checks} == {"ok"}
+def change(home: Path, sql: str) -> None:
+    with open_warehouse(home) as connection:
+        connection.execute(sql)
+
+
+def test_a_home_in_use_is_well(home: Path, export: Path) -> None:
+    change(home, "insert into ops.backup values ('elsewhere', '20270106T040000Z', '2027-01-06 04:00:00+00')")
+    checks = examine(settings(home, export), clock=lambda: NOW)
+    assert [each.name for each in checks] == [*OF_THE_PROJECT, *OF_A_HOME, "source files", "release"]
+    assert [each for each in checks if each.outcome != "ok"] == []
 
 
 def test_a_home_before_its_first_run_is_well(tmp_path: Path, export: Path) -> None:
@@ -81,7 +90,7 @@ def test_versions_of_what_matters_are_told(tmp_path: Path) -> None:
 
 
 def test_a_library_that_is_missing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "LIBRARIES", ("duckdb", "no-such-library"))
+    monkeypatch.setattr(project, "LIBRARIES", ("duckdb", "no-such-library"))
     assert check("python", settings(tmp_path)) == Check(
         "python", "failed", "No package metadata was found for no-such-library"
     )
@@ -95,17 +104,18 @@ def test_where_settings_come_from_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [".env", "secrets/KPIMART_HUBSPOT__TOKEN"])
 @pytest.mark.parametrize(("mode", "outcome"), [(0o600, "ok"), (0o640, "ok"), (0o644, "warning")])
 def test_secrets_that_everybody_can_read_are_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, outcome: str, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mode: int, outcome: str
 ) -> None:
-    file = tmp_path / name
-    (tmp_path / "secrets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    file = Path(name)
+    file.parent.mkdir(exist_ok=True)
     file.write_text("KPIMART_HUBSPOT__TOKEN=hunter2")
     file.chmod(mode)
-    checked = settings(tmp_path / "home", secrets_dir=tmp_path / "secrets")
-    monkeypatch.setitem(Settings.model_config, "env_file", str(tmp_path / ".env"))
-    found = check("settings", checked)
+    checked = settings(tmp_path / "home", secrets_dir=file.parent if file.parent.name else None)
+    monkeypatch.setitem(Settings.model_config, "env_file", ".env")
+    found = check("secrets", checked)
     assert (found.outcome, "hunter2" in found.found) == (outcome, False)
-    assert ("chmod 600" in found.found) == (outcome == "warning")
+    assert (f"chmod 600 {name}" in found.found) == (outcome == "warning")
 
 
 def test_an_unknown_profile_fails(tmp_path: Path) -> None:
@@ -150,9 +160,9 @@ def test_an_unknown_calendar_of_holidays_fails(tmp_path: Path) -> None:
 
 def test_seeds_that_are_missing_fail_and_stop_no_other_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kpimart.seeds.SEEDS", tmp_path)
-    monkeypatch.setattr(doctor, "SEEDS", tmp_path)
+    monkeypatch.setattr(project, "SEEDS", tmp_path)
     checks = {each.name: each for each in examine(settings(tmp_path))}
-    assert list(checks) == NAMES
+    assert list(checks) == [*OF_THE_PROJECT, *OF_A_NEW_HOME, "source files", "release"]
     assert checks["profile"].outcome == "failed"
     assert "kpi_profile.csv" in checks["profile"].found
     assert checks["project"] == Check("project", "failed", "missing: kpi_catalogue.csv; check the project out again")
@@ -160,15 +170,15 @@ def test_seeds_that_are_missing_fail_and_stop_no_other_check(tmp_path: Path, mon
 
 def test_links_that_a_checkout_has_lost_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a system without symbolic links, or after copying only `dbt_project/`."""
-    monkeypatch.setattr(doctor, "DBT_PROJECT", tmp_path)
+    monkeypatch.setattr(project, "DBT_PROJECT", tmp_path)
     found = check("project", settings(tmp_path))
     assert (found.outcome, found.found) == ("failed", "missing: models, seeds, tests; check the project out again")
 
 
 def test_a_suite_that_is_missing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    suites = shutil.copytree(doctor.EXPECTATIONS, tmp_path / "expectations")
+    suites = shutil.copytree(project.EXPECTATIONS, tmp_path / "expectations")
     (suites / "reporting" / "deal.json").unlink()
-    monkeypatch.setattr(doctor, "EXPECTATIONS", suites)
+    monkeypatch.setattr(project, "EXPECTATIONS", suites)
     found = check("project", settings(tmp_path))
     assert (found.outcome, found.found) == (
         "failed",
@@ -197,30 +207,117 @@ def test_a_file_in_place_of_the_home_fails(tmp_path: Path) -> None:
     assert str(tmp_path / "home") in found.found
 
 
-def test_little_room_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "NEEDED_FREE_BYTES", 1 << 60)
-    found = check("home", settings(tmp_path))
+def test_less_room_than_a_run_may_need_is_a_warning(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "GB free, a run may need 1.1 GB" in check("home", settings(home)).found
+    monkeypatch.setattr("kpimart.doctor.home.SPARE_BYTES", 1 << 60)
+    found = check("home", settings(home))
     assert found.outcome == "warning"
-    assert "GB free; make room before the disk is full" in found.found
+    assert "make room before the disk is full: kpimart upkeep" in found.found
 
 
-def test_a_run_under_way_is_a_warning(home: Path) -> None:
+@pytest.mark.parametrize(("hours", "outcome"), [(1, "warning"), (7, "failed")])
+def test_a_run_under_way_is_a_warning_and_one_that_does_not_end_fails(home: Path, hours: int, outcome: str) -> None:
     with writer_lock(home):
-        checks = {each.name: each for each in examine(settings(home))}
-    assert checks["home"].outcome == checks["warehouse"].outcome == "warning"
-    assert "another run (process" in checks["warehouse"].found
+        now = datetime.now(UTC) + timedelta(hours=hours)
+        checks = {each.name: each for each in examine(settings(home), clock=lambda: now)}
+    assert [name for name in checks if name in OF_A_HOME] == ["home", "writer"]
+    assert checks["writer"].outcome == outcome
+    assert f"another run (process {os.getpid()}) is writing" in checks["writer"].found
+    assert checks["writer"].found.startswith(f"since {datetime.now(UTC):%Y-%m-%d}")
+
+
+def test_who_was_killed_while_writing_is_in_nobodys_way(home: Path) -> None:
+    (home / "writer.pid").write_text("4711")
+    assert check("writer", settings(home)) == Check("writer", "ok", "nobody writes")
+
+
+def test_an_older_schema_fails_and_names_the_command(oldest_company: Path) -> None:
+    checks = {each.name: each for each in examine(settings(oldest_company / "home"))}
+    assert [name for name in checks if name in OF_A_HOME] == ["home", "writer", "schema", "runs"]
+    assert checks["schema"].outcome == "failed"
+    assert "has schema 1, and this program works with" in checks["schema"].found
+    assert "kpimart upgrade" in checks["schema"].found
 
 
 def test_a_warehouse_is_told_by_what_it_holds(home: Path) -> None:
-    with open_warehouse(home) as connection:
-        connection.execute("""
-            insert into ops.batch values ('files-2', 'files', now(), now()), ('kpimart-1', 'kpimart', now(), now());
-            insert into ops.batch_verdict values ('files-2', 'held', now(), 'too many vanished');
-            insert into ops.quarantine values ('files-2', 'files', 'deals', 'line 3', null, 'no id', '{}', now());
-        """)
+    change(
+        home,
+        """
+        insert into ops.batch values ('files-2', 'files', now(), now()), ('kpimart-1', 'kpimart', now(), now());
+        insert into ops.batch_verdict values ('files-2', 'held', now(), 'too many vanished');
+        insert into ops.quarantine values ('files-2', 'files', 'deals', 'line 3', null, 'no id', '{}', now());
+        """,
+    )
     assert check("warehouse", settings(home)) == Check(
         "warehouse", "ok", "2 batches, 1 of them held; 1 records in quarantine"
     )
+
+
+def test_a_held_batch_that_waits_for_a_decision_is_a_warning(home: Path) -> None:
+    change(
+        home,
+        """
+        insert into ops.batch values ('files-2', 'files', '2027-01-08 02:00:00Z', '2027-01-08 02:00:00Z');
+        insert into ops.batch_verdict values ('files-2', 'held', '2027-01-08 02:01:00Z', 'too many vanished');
+        """,
+    )
+    assert check("held", settings(home)) == Check(
+        "held",
+        "warning",
+        "files-2 since 2027-01-08 02:01 UTC; correct the source and run again, or kpimart accept",
+    )
+    change(
+        home,
+        """
+        insert into ops.batch values ('files-3', 'files', '2027-01-08 03:00:00Z', '2027-01-08 03:00:00Z');
+        insert into ops.batch_verdict values ('files-3', 'accepted', '2027-01-08 03:01:00Z', null);
+        """,
+    )
+    assert check("held", settings(home)) == Check("held", "ok", "no batch waits for a decision")
+
+
+RESULT = (
+    "insert into ops.quality_result values ('b', 'reporting', 'deal', 'ids', 'critical', '{}', null, null, null, now())"
+)
+
+
+@pytest.mark.parametrize(
+    ("finished", "results", "said"),
+    [
+        ("null", (), "b broke off, begun 2027-01-09 02:00 UTC; kpimart run builds anew"),
+        ("now()", (), "b was not judged: kpimart validate, then kpimart publish"),
+        ("now()", ("passed",), "b passed its gate and was not published: kpimart publish"),
+        ("now()", ("passed", "failed"), "b was refused: deal: ids; kpimart validate shows the rows"),
+        ("now()", ("errored",), "b was refused: deal: ids; kpimart validate shows the rows"),
+    ],
+)
+def test_a_last_build_that_is_not_published_is_a_warning(
+    home: Path, finished: str, results: tuple[str, ...], said: str
+) -> None:
+    moment = "timestamptz '2027-01-09 02:00:00Z'"
+    change(home, f"insert into ops.build values ('b', {moment}, {moment}, {moment}, {finished}, 'warehouse.duckdb')")
+    for outcome in results:
+        change(home, RESULT.format(outcome))
+    assert check("build", settings(home)) == Check("build", "warning", said)
+
+
+def test_a_night_that_did_not_come_is_a_warning(home: Path) -> None:
+    later = NOW + timedelta(hours=17)
+    found = check("runs", settings(home), now=later)
+    assert found.outcome == "warning"
+    assert found.found.startswith("the last release was published 2027-01-08 02:02 UTC, more than 26 h ago; ")
+    assert check("runs", settings(home, alarms={"max_run_age_hours": 50}), now=later).outcome == "ok"
+
+
+def test_a_home_without_a_young_backup_is_a_warning(home: Path) -> None:
+    assert check("backup", settings(home)) == Check(
+        "backup", "warning", "none was made of this home: kpimart backup PLACE"
+    )
+    change(home, "insert into ops.backup values ('there', 'a', '2026-12-31 04:00:00Z')")
+    assert check("backup", settings(home)).found == (
+        "the last one, in there, is of 2026-12-31 04:00 UTC, more than 8 days ago: kpimart backup there"
+    )
+    assert check("backup", settings(home, alarms={"max_backup_age_days": 9})).outcome == "ok"
 
 
 def test_a_damaged_warehouse_fails(tmp_path: Path) -> None:
@@ -292,6 +389,102 @@ def test_a_release_that_was_touched_fails(home: Path, file: str) -> None:
     assert found.outcome == "failed"
     assert "20270108T020000Z is damaged" in found.found
     assert file in found.found
+
+
+@pytest.mark.parametrize("harm", ["cut short", "missing", "gone"])
+def test_a_release_that_is_not_served_is_looked_at_too(home: Path, harm: str) -> None:
+    earlier = home / "reporting" / "releases" / "20270107T020000Z"
+    file = earlier / "parquet" / "deal.parquet"
+    if harm == "gone":
+        shutil.rmtree(earlier)
+    else:
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes()[:-1]) if harm == "cut short" else file.unlink()
+    found = check("release", settings(home))
+    said = {
+        "cut short": "has another size than its manifest says",
+        "missing": "is missing",
+        "gone": "is gone, with its",
+    }
+    assert (found.outcome, "20270107T020000Z" in found.found, said[harm] in found.found) == ("failed", True, True)
+    assert "kpimart rollback" in found.found
+
+
+# Airflow, by what its own commands answer
+
+ANSWERS = {
+    airflow.POOLS: '[{"pool": "default_pool", "slots": "128"}, {"pool": "kpimart_writer", "slots": "1"}]',
+    airflow.SCHEDULER: "Found one alive job.",
+    airflow.DAGS: '[{"dag_id": "crm_kpi_nightly", "is_paused": "False"}, {"dag_id": "others", "is_paused": "True"}]',
+    airflow.BROKEN: "[warning] something of others\n[]",
+}
+
+
+@pytest.fixture
+def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, ...], str]:
+    """What each command answers; one that begins with an exclamation mark fails with the rest."""
+    answers = dict(ANSWERS)
+
+    def asked(*commands: tuple[str, ...]) -> list[subprocess.CompletedProcess[str]]:
+        told = [(command, answers[command]) for command in commands]
+        return [
+            subprocess.CompletedProcess(command, int(said[0] == "!"), "" if said[0] == "!" else said, said[1:])
+            for command, said in told
+        ]
+
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setattr(airflow, "_asked", asked)
+    return answers
+
+
+def test_an_airflow_that_starts_our_nights_is_well(tmp_path: Path, answers: dict[tuple[str, ...], str]) -> None:
+    assert check("airflow", settings(tmp_path / "home")) == Check(
+        "airflow", "ok", "its scheduler is alive, the pool has its one slot, and no DAG is paused"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "outcome", "said"),
+    [
+        (airflow.POOLS, "[]", "failed", "pool kpimart_writer is missing, and no task starts: airflow pools set"),
+        (
+            airflow.POOLS,
+            '[{"pool": "kpimart_writer", "slots": "2"}]',
+            "failed",
+            "has 2 slots, and two tasks would write",
+        ),
+        (airflow.POOLS, "!no such table: slot_pool", "warning", "it has no database yet: airflow db migrate"),
+        (airflow.POOLS, "!connection refused", "failed", "it does not answer: connection refused"),
+        (airflow.SCHEDULER, "!No alive jobs found.", "failed", "no scheduler is alive: start airflow scheduler"),
+        (
+            airflow.DAGS,
+            '[{"dag_id": "crm_kpi_nightly", "is_paused": "True"}]',
+            "warning",
+            "airflow dags unpause crm_kpi",
+        ),
+        (airflow.BROKEN, '[{"filepath": "/x/crm_kpi_nightly.py"}]', "failed", "/x/crm_kpi_nightly.py cannot be read"),
+    ],
+)
+def test_what_keeps_a_night_from_starting_is_told(
+    tmp_path: Path,
+    answers: dict[tuple[str, ...], str],
+    command: tuple[str, ...],
+    answer: str,
+    outcome: str,
+    said: str,
+) -> None:
+    answers[command] = answer
+    found = check("airflow", settings(tmp_path / "home"))
+    assert (found.outcome, said in found.found) == (outcome, True), found.found
+
+
+def test_airflow_is_asked_by_its_own_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "airflow"
+    program.write_text("#!/bin/sh\necho $1 $2\necho $3 >&2\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(airflow, "AIRFLOW", program)
+    (answer,) = airflow._asked(airflow.SCHEDULER)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (3, "jobs check\n", "--job-type\n")
 
 
 def test_looking_leaves_nothing_behind(home: Path, export: Path) -> None:

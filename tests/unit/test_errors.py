@@ -15,6 +15,8 @@ ERRORS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if iss
     [
         (errors.SettingsError, 2),
         (errors.ReleaseNotFound, 2),
+        (errors.UpgradeNeeded, 2),
+        (errors.ProgramTooOld, 2),
         (errors.GateRefused, 3),
         (errors.SourceUnreachable, 4),
         (errors.BadSourceData, 1),

@@ -6,7 +6,7 @@ import pytest
 
 from kpimart.errors import SettingsError
 from kpimart.paths import SEEDS
-from kpimart.seeds import own_seeds, seed_file, seed_texts
+from kpimart.seeds import LATER_COLUMNS, own_seeds, seed_file, seed_texts, with_later_columns
 
 RATES = "from_currency,to_currency,valid_on,rate\nEUR,USD,2026-01-01,1.1\n"
 
@@ -45,3 +45,16 @@ def test_a_file_that_stands_in_for_no_seed_is_refused(own: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="gone: there is no such folder; it holds the company's own seeds"):
         own_seeds(tmp_path / "gone")
+
+
+def test_a_seed_from_before_a_column_was_there_is_read_with_what_held_then() -> None:
+    before = "profile,kpi_code,weight\ngrowth,won_amount,1\n"
+    now = "profile,kpi_code,weight,threshold,cap\ngrowth,won_amount,1,0.5,1.5\n"
+    assert with_later_columns("kpi_profile.csv", before) == now
+    assert with_later_columns("kpi_profile.csv", now) == now
+    assert with_later_columns("holiday.csv", before) == before
+
+
+def test_columns_that_came_later_are_there_now() -> None:
+    for name, columns in LATER_COLUMNS.items():
+        assert columns.keys() <= set((SEEDS / name).read_text().partition("\n")[0].split(","))

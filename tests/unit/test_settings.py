@@ -192,7 +192,7 @@ def test_an_unknown_key_names_its_nearest_neighbour(toml: Write) -> None:
 
 
 def test_an_unknown_key_without_a_neighbour_names_those_there_are(toml: Write) -> None:
-    assert "unknown key; known are amocrm, as_of, backup, base_currency, " in refusal(toml("qqqq = 1"))
+    assert "unknown key; known are alarms, amocrm, as_of, " in refusal(toml("qqqq = 1"))
 
 
 @pytest.mark.parametrize(
@@ -214,6 +214,22 @@ def test_an_unknown_key_without_a_neighbour_names_those_there_are(toml: Write) -
 def test_an_unknown_key_within_names_its_place_and_neighbour(toml: Write, text: str, said: str) -> None:
     path = toml(text)
     assert f"{path}: {said}" in refusal(path)
+
+
+def test_a_key_that_was_renamed_or_removed_names_what_stands_in_its_place(
+    toml: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = {"timezone": "time_zone", "colour": None, "files.deals.separator": "files.deals.delimiter"}
+    monkeypatch.setattr("kpimart.settings.RENAMED", now)
+    path = toml("timezone = 'UTC'\ncolour = 'red'")
+    assert refusal(path).splitlines() == [
+        f"{path}: timezone: unknown key; it is 'time_zone' now",
+        f"{path}: colour: unknown key; it is not needed any more, remove it",
+    ]
+    path = toml("[[files.deals]]\nfile = 'x'\nseparator = ';'\ncolumns = {}")
+    assert refusal(path) == f"{path}: files.deals[1].separator: unknown key; it is 'files.deals.delimiter' now"
+    monkeypatch.setenv("KPIMART_TIMEZONE", "UTC")
+    assert refusal() == "environment: variable KPIMART_TIMEZONE: unknown; it is 'time_zone' now"
 
 
 @pytest.mark.parametrize("place", ["environment", ".env", "KPIMART_SECRETS_DIR"])

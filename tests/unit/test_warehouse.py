@@ -252,6 +252,7 @@ def test_the_warehouse_has_its_tables_and_speaks_utc(tmp_path: Path) -> None:
         "ops.recipe",
         "ops.model_run",
         "ops.quality_result",
+        "ops.schema_step",
         "raw.kpimart__override",
         "raw.kpimart__close",
     }

@@ -22,8 +22,9 @@ from kpimart.extract.landing import (
     record_decisions,
 )
 from kpimart.extract.records import ObjectRead, Record, batch_of, object_table
+from kpimart.schema import STEPS
 from kpimart.settings import Settings
-from kpimart.warehouse import OPS_TABLES, open_memory
+from kpimart.warehouse import open_memory, take_steps
 
 ANN = "D1,Ann,Talking,2026-01-05,,100"
 ANN_WON = "D1,Ann,Won,2026-01-05,2026-02-01,100"
@@ -488,7 +489,7 @@ def histories_in_raw(home: Path, packages: Sequence[Sequence[Record]]) -> dict[s
     """Per id, the payload hashes in the order of versions, after landing the packages one by one."""
     now = datetime(2026, 2, 1, tzinfo=UTC)
     with open_memory() as connection:
-        connection.execute(OPS_TABLES)
+        take_steps(connection, STEPS)
         for number, records in enumerate(packages, start=1):
             leave_package(home, number, records, now)
             land(connection, Settings(home=home), clock=lambda: now)
@@ -543,7 +544,7 @@ def test_packages_that_land_together_are_stored_as_those_that_land_one_by_one(
     for lands_each in (False, True):
         home = tmp_path_factory.mktemp("home")
         with open_memory() as connection:
-            connection.execute(OPS_TABLES)
+            take_steps(connection, STEPS)
             for number, (records, read, listed) in enumerate(packages, start=1):
                 leave_package(home, number, records, now, read, listed)
                 if lands_each:
