@@ -24,6 +24,7 @@ COPY seeds seeds
 COPY expectations expectations
 COPY tests/dbt tests/dbt
 COPY dags dags
+COPY CHANGELOG.md .
 RUN uv sync --locked --no-dev --inexact
 
 # Any user of group 0 may write here, so that files in var/ can belong to whoever started it.
