@@ -26,6 +26,7 @@ COPY seeds seeds
 COPY expectations expectations
 COPY tests/dbt tests/dbt
 COPY dags dags
+COPY CHANGELOG.md ./
 COPY compose/airflow-init compose/airflow-init
 RUN uv sync --locked --no-dev --all-extras --no-cache
 

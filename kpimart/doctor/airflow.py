@@ -16,6 +16,7 @@ POOLS = ("pools", "list", "--output", "json")
 SCHEDULER = ("jobs", "check", "--job-type", "SchedulerJob")
 DAGS = ("dags", "list", "--output", "json")
 BROKEN = ("dags", "list-import-errors", "--output", "json")
+NOTICES = ("connections", "get", "kpimart_notices")
 
 POOL = "kpimart_writer"
 SECONDS = 120
@@ -28,19 +29,23 @@ def is_known() -> bool:
 
 
 def airflow(_: Asked) -> Check:
-    """The pool, the scheduler, files that cannot be read, and DAGs that are paused."""
+    """The pool, the scheduler, files that cannot be read, DAGs that are paused, and whether anybody is told."""
     # Each takes seconds to start, so those that say more are asked side by side, once there is a database to ask.
     (pools,) = _asked(POOLS)
     if pools.returncode:
         if "airflow db" in pools.stderr or "no such table" in pools.stderr:
             return Check("airflow", "warning", "it has no database yet: airflow db migrate")
         return Check("airflow", "failed", f"it does not answer: {(pools.stderr or pools.stdout).strip()[-300:]}")
-    scheduler, dags, broken = _asked(SCHEDULER, DAGS, BROKEN)
+    scheduler, dags, broken, notices = _asked(SCHEDULER, DAGS, BROKEN, NOTICES)
     problems = [*_of_pool(_rows(pools)), *_of_scheduler(scheduler), *_of_dags(_rows(dags), _rows(broken))]
+    if notices.returncode:
+        problems.append(("warning", "nobody is told of a failure: connection kpimart_notices is missing"))
     outcome: Outcome = "failed" if any(one == "failed" for one, _ in problems) else "warning"
     if problems:
         return Check("airflow", outcome, "; ".join(told for _, told in problems))
-    return Check("airflow", "ok", "its scheduler is alive, the pool has its one slot, and no DAG is paused")
+    return Check(
+        "airflow", "ok", "the scheduler is alive, the pool has its one slot, no DAG is paused, people are told"
+    )
 
 
 def _of_pool(pools: list[dict[str, Any]]) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 Whatever asks the warehouse holds the writer's place for as long as it looks, as everybody does who opens it.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,10 @@ from functools import partial
 import duckdb
 
 from kpimart import schema
-from kpimart.doctor.check import Asked, Check
-from kpimart.errors import ProgramTooOld, StorageFailed, UpgradeNeeded, WarehouseBusy
+from kpimart.backup import BACKUPS
+from kpimart.doctor.check import Asked, Check, Outcome
+from kpimart.errors import KpiMartError, ProgramTooOld, StorageFailed, UpgradeNeeded, WarehouseBusy
+from kpimart.extract.landing_area import LandingArea
 from kpimart.publish.shelf import REPORTING_FILE, Shelf
 from kpimart.quality.verdict import read_verdict
 from kpimart.warehouse import HOLDER_FILE, WAREHOUSE_FILE, open_warehouse, writer_lock
@@ -48,12 +51,26 @@ def _disk(asked: Asked) -> Check:
 
 
 def _busy(asked: Asked, busy: WarehouseBusy) -> Check:
+    """Who writes, and since when; they may be leaving while one looks."""
     holder = asked.home / HOLDER_FILE
-    if not holder.exists():
+    try:
+        since, process = datetime.fromtimestamp(holder.stat().st_mtime, UTC), holder.read_text()
+    except FileNotFoundError:
         return Check("writer", "warning", str(busy))
-    since = datetime.fromtimestamp(holder.stat().st_mtime, UTC)
-    told = f"since {_minute(since)}: {busy}"
-    return Check("writer", "failed" if asked.now - since > LONG_RUN else "warning", told)
+    elsewhere = "" if _is_here(process) else ", by a process of another container or machine"
+    outcome: Outcome = "failed" if asked.now - since > LONG_RUN else "warning"
+    return Check("writer", outcome, f"since {_minute(since)}{elsewhere}: {busy}")
+
+
+def _is_here(process: str) -> bool:
+    """Whether a number is that of a process that can be seen from here."""
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, ValueError):
+        return False
+    return True
 
 
 def _warehouse(asked: Asked) -> Iterator[Check]:
@@ -134,16 +151,24 @@ def _build(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Check:
 
 
 def _backup(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Check:
+    """How old the last one is, and whether it is still where it was made."""
     limit = timedelta(days=asked.settings.alarms.max_backup_age_days)
-    row = connection.execute("select place, made_at from ops.backup order by made_at desc limit 1").fetchone()
+    again = "kpimart backup" if asked.settings.backup.place else "kpimart backup PLACE"
+    row = connection.execute(
+        "select place, backup_id, made_at from ops.backup order by made_at desc limit 1"
+    ).fetchone()
     if row is None:
-        where = "" if asked.settings.backup.place else " PLACE"
-        return Check("backup", "warning", f"none was made of this home: kpimart backup{where}")
-    place, made_at = row
+        return Check("backup", "warning", f"none was made of this home: {again}")
+    place, backup_id, made_at = row
+    try:
+        is_there = f"{backup_id}.json" in LandingArea.at(place, "backup").names(BACKUPS)
+    except (KpiMartError, OSError) as error:
+        return Check("backup", "failed", str(error))
+    if not is_there:
+        return Check("backup", "failed", f"{backup_id} is not in {place} any more; is it mounted, or removed? {again}")
     if asked.now - made_at > limit:
-        found = f"the last one, in {place}, is of {_minute(made_at)}, more than {limit.days} days ago"
-        return Check("backup", "warning", f"{found}: kpimart backup {place}")
-    return Check("backup", "ok", f"the last one, in {place}, is of {_minute(made_at)}")
+        return Check("backup", "warning", f"{backup_id}, in {place}, is more than {limit.days} days old: {again}")
+    return Check("backup", "ok", f"{backup_id}, in {place}, is the last one")
 
 
 def _runs(asked: Asked) -> Check:

@@ -15,7 +15,6 @@ import pytest
 from documented import REPOSITORY, Block, Outcome, Reader, blocks_of, clone_into, differences, shown_after
 from postgres import POSTGRES_PROGRAMS, running_postgres
 
-from kpimart import errors
 from kpimart.doctor import airflow
 from kpimart.errors import KpiMartError
 from kpimart.extract.files import open_files
@@ -32,12 +31,13 @@ PAGES = (
     "docs/how-to/choose-a-calendar.md",
     "docs/how-to/motivate-by-kpis.md",
     "docs/how-to/run-every-night.md",
-    "docs/how-to/when-it-is-red.md",
+    "docs/runbook.md",
     "docs/tutorial.md",
     "docs/how-to/go-back-and-verify.md",
     "docs/how-to/close-a-month.md",
     "docs/how-to/export-to-files.md",
     "docs/how-to/back-up-and-restore.md",
+    "docs/how-to/upgrade.md",
     "docs/how-to/serve-from-postgresql.md",
     "docs/how-to/trust-the-raw-data.md",
 )
@@ -46,9 +46,10 @@ GOES_ON_WHERE_THE_LAST_ENDED = {
     "docs/how-to/close-a-month.md",
     "docs/how-to/export-to-files.md",
     "docs/how-to/back-up-and-restore.md",
+    "docs/how-to/upgrade.md",
     "docs/how-to/serve-from-postgresql.md",
 }
-DESCRIBE, TUTORIAL, WHEN_RED = "docs/how-to/describe-an-export.md", "docs/tutorial.md", "docs/how-to/when-it-is-red.md"
+DESCRIBE, TUTORIAL = "docs/how-to/describe-an-export.md", "docs/tutorial.md"
 
 EVERY_PAGE = ["README.md", *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").rglob("*.md"))]
 EVERY_BLOCK = [block for page in EVERY_PAGE for block in blocks_of(page)]
@@ -123,7 +124,7 @@ def test_settings_that_are_shown_are_accepted(block: Block) -> None:
 
 
 def airflow_commands() -> list[list[str]]:
-    lines = [line for block in EVERY_BLOCK if block.language == "bash" for line in block.text.splitlines()]
+    lines = [line for block in EVERY_BLOCK if block.language in ("bash", "sh") for line in block.text.splitlines()]
     return [shlex.split(line) for line in lines if line.startswith("airflow ")]
 
 
@@ -134,7 +135,8 @@ from airflow.cli.cli_parser import get_parser
 for command in json.loads(sys.argv[1]):
     get_parser().parse_args(command[1:])
 """
-    asked = [("airflow", *command) for command in (airflow.POOLS, airflow.SCHEDULER, airflow.DAGS, airflow.BROKEN)]
+    of_the_doctor = (airflow.POOLS, airflow.SCHEDULER, airflow.DAGS, airflow.BROKEN, airflow.NOTICES)
+    asked = [("airflow", *command) for command in of_the_doctor]
     assert airflow_commands()
     subprocess.run(
         [sys.executable, "-c", parse, json.dumps([*airflow_commands(), *asked])],
@@ -142,23 +144,6 @@ for command in json.loads(sys.argv[1]):
         check=True,
         timeout=120,
     )
-
-
-def named_errors() -> dict[str, tuple[str, str]]:
-    """The errors that the page explains: name → exit code, whether it may pass."""
-    page = (REPOSITORY / WHEN_RED).read_text()
-    return {
-        name: (code, may_pass) for name, code, may_pass in re.findall(r"^\| `(\w+)` \| (\d) \| (\w+) \|", page, re.M)
-    }
-
-
-def test_every_error_is_explained_with_its_exit_code() -> None:
-    known = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, KpiMartError)]
-    assert named_errors() == {
-        each.__name__: (str(each.exit_code), "yes" if each.is_retryable else "no")
-        for each in known
-        if each is not KpiMartError
-    }
 
 
 # ------------------------------------------------------------------------------------------------- the errors of a file

@@ -69,8 +69,17 @@ def change(home: Path, sql: str) -> None:
         connection.execute(sql)
 
 
+def keep_backup(home: Path, backup_id: str, made_at: str) -> Path:
+    """A backup beside the home, as far as the doctor looks into it."""
+    place = home.parent / "kept"
+    (place / "backups").mkdir(parents=True, exist_ok=True)
+    (place / "backups" / f"{backup_id}.json").touch()
+    change(home, f"insert into ops.backup values ('{place}', '{backup_id}', '{made_at}')")
+    return place
+
+
 def test_a_home_in_use_is_well(home: Path, export: Path) -> None:
-    change(home, "insert into ops.backup values ('elsewhere', '20270106T040000Z', '2027-01-06 04:00:00+00')")
+    keep_backup(home, "20270106T040000Z", "2027-01-06 04:00:00Z")
     checks = examine(settings(home, export), clock=lambda: NOW)
     assert [each.name for each in checks] == [*OF_THE_PROJECT, *OF_A_HOME, "source files", "release"]
     assert [each for each in checks if each.outcome != "ok"] == []
@@ -226,6 +235,13 @@ def test_a_run_under_way_is_a_warning_and_one_that_does_not_end_fails(home: Path
     assert checks["writer"].found.startswith(f"since {datetime.now(UTC):%Y-%m-%d}")
 
 
+def test_a_writer_that_cannot_be_seen_from_here_is_told_to_be_elsewhere(home: Path) -> None:
+    with writer_lock(home):
+        assert "another container" not in check("writer", settings(home)).found
+        (home / "writer.pid").write_text(str(2**22 + 1))  # beyond the highest number that Linux gives
+        assert "by a process of another container or machine" in check("writer", settings(home)).found
+
+
 def test_who_was_killed_while_writing_is_in_nobodys_way(home: Path) -> None:
     (home / "writer.pid").write_text("4711")
     assert check("writer", settings(home)) == Check("writer", "ok", "nobody writes")
@@ -313,11 +329,19 @@ def test_a_home_without_a_young_backup_is_a_warning(home: Path) -> None:
     assert check("backup", settings(home)) == Check(
         "backup", "warning", "none was made of this home: kpimart backup PLACE"
     )
-    change(home, "insert into ops.backup values ('there', 'a', '2026-12-31 04:00:00Z')")
-    assert check("backup", settings(home)).found == (
-        "the last one, in there, is of 2026-12-31 04:00 UTC, more than 8 days ago: kpimart backup there"
+    place = keep_backup(home, "a", "2026-12-31 04:00:00Z")
+    assert check("backup", settings(home, backup={"place": "x"})) == Check(
+        "backup", "warning", f"a, in {place}, is more than 8 days old: kpimart backup"
     )
     assert check("backup", settings(home, alarms={"max_backup_age_days": 9})).outcome == "ok"
+
+
+def test_a_last_backup_that_is_not_there_any_more_fails(home: Path) -> None:
+    place = keep_backup(home, "a", "2027-01-08 04:00:00Z")
+    assert check("backup", settings(home)).outcome == "ok"
+    shutil.rmtree(place)
+    found = check("backup", settings(home))
+    assert (found.outcome, found.found[:32]) == ("failed", f"a is not in {place} any more"[:32])
 
 
 def test_a_damaged_warehouse_fails(tmp_path: Path) -> None:
@@ -417,6 +441,7 @@ ANSWERS = {
     airflow.SCHEDULER: "Found one alive job.",
     airflow.DAGS: '[{"dag_id": "crm_kpi_nightly", "is_paused": "False"}, {"dag_id": "others", "is_paused": "True"}]',
     airflow.BROKEN: "[warning] something of others\n[]",
+    airflow.NOTICES: "whatever it is",
 }
 
 
@@ -439,7 +464,7 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, 
 
 def test_an_airflow_that_starts_our_nights_is_well(tmp_path: Path, answers: dict[tuple[str, ...], str]) -> None:
     assert check("airflow", settings(tmp_path / "home")) == Check(
-        "airflow", "ok", "its scheduler is alive, the pool has its one slot, and no DAG is paused"
+        "airflow", "ok", "the scheduler is alive, the pool has its one slot, no DAG is paused, people are told"
     )
 
 
@@ -461,6 +486,12 @@ def test_an_airflow_that_starts_our_nights_is_well(tmp_path: Path, answers: dict
             '[{"dag_id": "crm_kpi_nightly", "is_paused": "True"}]',
             "warning",
             "airflow dags unpause crm_kpi",
+        ),
+        (
+            airflow.NOTICES,
+            "!not found",
+            "warning",
+            "nobody is told of a failure: connection kpimart_notices is missing",
         ),
         (airflow.BROKEN, '[{"filepath": "/x/crm_kpi_nightly.py"}]', "failed", "/x/crm_kpi_nightly.py cannot be read"),
     ],
