@@ -677,7 +677,7 @@ def upgrade(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the warehouse of an older program to this one, and tell what readers of the figures must know."""
+    """Bring an older program's warehouse to this one; tell what readers must know."""
     from kpimart.upgrade import look
     from kpimart.upgrade import upgrade as bring_up
 

@@ -26,7 +26,7 @@ MAIN_JOB = "make run\n"
 
 # What a reader has cloned, as far as the examples touch it.
 CLONED = (
-    *("Makefile", "pyproject.toml", "uv.lock", "README.md", ".ci", ".env.example"),
+    *("Makefile", "pyproject.toml", "uv.lock", "README.md", "CHANGELOG.md", ".ci", ".env.example"),
     *("kpimart", "dbt_project", "models", "seeds", "expectations", "tests/dbt", "examples", "dags"),
 )
 MADE = shutil.ignore_patterns("target", "logs")

