@@ -8,6 +8,7 @@ however often a layer is run again. The caller holds `warehouse.writer_lock`.
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ import duckdb
 
 from kpimart.build import Build
 from kpimart.clock import Clock
-from kpimart.errors import BuildFailed, SettingsError
+from kpimart.errors import BuildFailed, KpiMartError, SettingsError, StorageFailed
 from kpimart.layers import LAYERS
 from kpimart.paths import DBT_PROJECT, SEEDS
 from kpimart.seeds import seed_texts, with_later_columns
@@ -118,8 +119,12 @@ def make(
             layer=layer,
             full_refresh=is_live(made) and (full_refresh or is_other),
         )
-    finally:
-        _record_runs(settings.home, made, runs)
+    except KpiMartError:
+        # A disk that is full takes no record either; what filled it is to be told.
+        with suppress(StorageFailed):
+            _record_runs(settings.home, made, runs)
+        raise
+    _record_runs(settings.home, made, runs)
     if layer in (None, LAYERS[-1]):
         with open_warehouse(settings.home) as connection:
             connection.execute("update ops.build set finished_at = ? where build_id = ?", [clock(), made.build_id])
