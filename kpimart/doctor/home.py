@@ -14,7 +14,8 @@ import duckdb
 from kpimart import schema
 from kpimart.backup import BACKUPS
 from kpimart.doctor.check import Asked, Check, Outcome
-from kpimart.errors import KpiMartError, ProgramTooOld, StorageFailed, UpgradeNeeded, WarehouseBusy
+from kpimart.errors import KpiMartError, ProgramTooOld, SettingsError, StorageFailed, UpgradeNeeded, WarehouseBusy
+from kpimart.extract.landing import held_together
 from kpimart.extract.landing_area import LandingArea
 from kpimart.publish.shelf import REPORTING_FILE, Shelf
 from kpimart.quality.verdict import read_verdict
@@ -106,26 +107,22 @@ def _contents(connection: duckdb.DuckDBPyConnection, _: Asked) -> Check:
 
 
 def _held(connection: duckdb.DuckDBPyConnection, _: Asked) -> Check:
-    """Batches behind which another one of their source was accepted wait for nobody."""
     rows = connection.execute(
-        """
-        select held.batch_id, held.judged_at
-        from ops.batch as batch
-        inner join ops.batch_verdict as held on batch.batch_id = held.batch_id and held.verdict = 'held'
-        where batch.source not in (
-            select later.source
-            from ops.batch as later
-            inner join ops.batch_verdict as accepted
-                on later.batch_id = accepted.batch_id and accepted.verdict = 'accepted'
-            where accepted.judged_at > held.judged_at
-        )
-        order by held.judged_at
-        """
+        "select batch_id, judged_at from ops.batch_verdict where verdict = 'held' order by judged_at, batch_id"
     ).fetchall()
-    if not rows:
+    waiting = [f"{batch_id} since {_minute(judged_at)}" for batch_id, judged_at in rows if _waits(connection, batch_id)]
+    if not waiting:
         return Check("held", "ok", "no batch waits for a decision")
-    listed = ", ".join(f"{batch_id} since {_minute(judged_at)}" for batch_id, judged_at in rows)
-    return Check("held", "warning", f"{listed}; correct the source and run again, or kpimart accept")
+    return Check("held", "warning", f"{', '.join(waiting)}; correct the source and run again, or kpimart accept")
+
+
+def _waits(connection: duckdb.DuckDBPyConnection, batch_id: str) -> bool:
+    """Whether a held batch could still be accepted."""
+    try:
+        held_together(connection, batch_id)
+    except SettingsError:
+        return False
+    return True
 
 
 def _build(connection: duckdb.DuckDBPyConnection, asked: Asked) -> Check:

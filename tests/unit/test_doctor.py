@@ -274,6 +274,7 @@ def test_a_held_batch_that_waits_for_a_decision_is_a_warning(home: Path) -> None
         home,
         """
         insert into ops.batch values ('files-2', 'files', '2027-01-08 02:00:00Z', '2027-01-08 02:00:00Z');
+        insert into ops.batch_object values ('files-2', 'files', 'deals', 'full', 9, 9, 0, 0, 9, null);
         insert into ops.batch_verdict values ('files-2', 'held', '2027-01-08 02:01:00Z', 'too many vanished');
         """,
     )
@@ -286,6 +287,7 @@ def test_a_held_batch_that_waits_for_a_decision_is_a_warning(home: Path) -> None
         home,
         """
         insert into ops.batch values ('files-3', 'files', '2027-01-08 03:00:00Z', '2027-01-08 03:00:00Z');
+        insert into ops.batch_object values ('files-3', 'files', 'deals', 'full', 9, 9, 0, 0, 9, null);
         insert into ops.batch_verdict values ('files-3', 'accepted', '2027-01-08 03:01:00Z', null);
         """,
     )
