@@ -271,7 +271,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_image(image: Path, program: str, *arguments: object, input: str = "", **variables: str) -> str:  # noqa: A002
     """Run a program of the image, which finds no other Python on its path."""
     programs = image / ".venv" / "bin"
-    home = {"PATH": f"{programs}:{os.defpath}", "HOME": str(image), "AIRFLOW_HOME": str(image / "airflow")}
+    home = {"PATH": f"{programs}:{os.defpath}", "HOME": str(image)}
     return run(programs / program, *arguments, cwd=image, env=home | variables, input=input)
 
 
@@ -323,7 +323,7 @@ def test_airflow_knows_its_commands_its_settings_and_what_they_load(image: Path)
         "variables": [variable for variable in values if variable.startswith("AIRFLOW__")],
         "objects": [values["AIRFLOW__CORE__AUTH_MANAGER"], celery],
     }
-    in_image(image, "python", "-c", ASK_AIRFLOW, input=json.dumps(asked))
+    in_image(image, "python", "-c", ASK_AIRFLOW, input=json.dumps(asked), AIRFLOW_HOME=str(image / "airflow"))
 
 
 # What the services start
