@@ -65,12 +65,11 @@ class Night:
 
 
 def plan() -> list[dict[str, Any]]:
-    """The parts in which the sources are fetched, each as `fetch` takes it; none if a release is given again."""
+    """The parts in which the sources are fetched, each as `fetch` takes it; skipped if a release is given again."""
     settings = settings_of_run()
     night = Night.of_run(settings)
     if night.again:
-        log.info("release %s is of %s already; it is given again", night.again.release_id, night.as_of)
-        return []
+        raise AirflowSkipException(f"release {night.again.release_id} is of {night.as_of} already; it is given again")
     pipeline.require_sound_seeds(settings, night.known_at)
     chosen = get_current_context()["params"]["source"]
     held = pipeline.held_batches(settings)
