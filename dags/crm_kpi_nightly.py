@@ -143,8 +143,9 @@ def notify(release_id: str):
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
+    # Five hours after the end of the night, which begins with the logical date.
     deadline=DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=timedelta(hours=5), callback=AsyncCallback(Late)
+        reference=DeadlineReference.DAGRUN_LOGICAL_DATE, interval=timedelta(hours=24 + 5), callback=AsyncCallback(Late)
     ),
     default_args=task_defaults("data-engineering", hours=1),
     doc_md=__doc__,
