@@ -32,10 +32,10 @@ run: setup ## Run the main job on the embedded demo, read over HTTP, for three n
 	$(BIN)/kpimart demo run --config examples/demo_bitrix24/kpimart.toml
 
 test: setup ## Run the tests, long ones on seeded samples
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-full: setup ## Run the tests at full count
-	TEST_FULL=1 $(BIN)/pytest -n auto --dist loadfile
+	TEST_FULL=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 fuzz: setup ## Read files of any content for five minutes (FUZZ_SECONDS), always others
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest tests/faults/test_fuzz.py

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from sampling import IS_FULL
 
@@ -22,8 +23,47 @@ settings.register_profile("sampled", max_examples=100, derandomize=True, **_COMM
 settings.register_profile("full", max_examples=2000, **_COMMON)
 settings.load_profile("full" if IS_FULL else "sampled")
 
+# Files that look at the same homes, for one process of xdist to make these once. The longest come first, so that none
+# of them is begun when all others are done; every other file is on its own, after these.
+TOGETHER = (
+    ("integration/test_docs.py",),
+    (
+        *("faults/test_full_disk.py", "faults/test_kill.py", "faults/test_poison.py", "faults/test_readers.py"),
+        *("faults/test_restore.py", "integration/test_bad_input.py", "integration/test_calendar.py"),
+        *("integration/test_deals.py", "integration/test_explain.py", "integration/test_gate.py"),
+        *("integration/test_targets.py", "integration/test_trust.py", "integration/test_watch.py"),
+    ),
+    ("integration/test_history.py", "integration/test_real_export.py", "integration/test_conversions.py"),
+)
+PLACES = {f"tests/{name}": number for number, names in enumerate(TOGETHER) for name in names}
+
 for name in [name for name in os.environ if name.startswith(("KPIMART_", "AIRFLOW"))]:
     del os.environ[name]
+
+
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files in the order of TOGETHER."""
+    gone = [name for name in PLACES if not (REPOSITORY / name).exists()]
+    if gone:
+        raise pytest.UsageError(f"{__file__}: TOGETHER names files that are not there: {', '.join(gone)}")
+    items.sort(key=lambda item: PLACES.get(file_of(item.nodeid), len(TOGETHER)))
+
+
+class FilesTogether(LoadFileScheduling):
+    """Gives a process of xdist the next file, or the next files of TOGETHER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = file_of(nodeid)
+        return str(PLACES.get(file, file))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(autouse=True)
