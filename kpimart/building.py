@@ -32,6 +32,7 @@ from kpimart.warehouse import (
     open_warehouse,
     raw_table,
     storage_errors,
+    transaction,
 )
 
 if TYPE_CHECKING:
@@ -375,7 +376,7 @@ def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
 
 
 def _record_runs(home: Path, made: Build, runs: Sequence[NodeRun]) -> None:
-    with open_warehouse(home) as connection:
+    with open_warehouse(home) as connection, transaction(connection):
         for run in runs:
             connection.execute(
                 "insert into ops.model_run values (?, ?, ?, ?, ?, ?, ?)",
