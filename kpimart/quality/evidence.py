@@ -124,6 +124,7 @@ select
         ', '
     ) as differing
 from compared
+where is_counted or is_published
 group by source, outcome, currency_code
 """
 
