@@ -315,7 +315,8 @@ def test_a_wrong_value_of_a_variable_is_not_looked_for_in_the_file(
 def test_a_wrong_value_that_may_be_a_secret_is_not_shown(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPIMART_HUBSPOT", value)
     said = refusal()
-    assert said.startswith("environment or .env: hubspot")
+    assert said.startswith("environment")
+    assert "hubspot" in said
     assert "4711" not in said
 
 
