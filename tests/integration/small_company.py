@@ -285,7 +285,9 @@ class Company:
         incomplete = [
             str(file) for file in landing.glob("*/*.parquet") if ".".join(file.name.split(".")[:2]) not in complete
         ]
-        return sorted([name for name in names if any(sign in name for sign in signs)] + incomplete)
+        # What dbt remembers of a build in a scratch file stays, as it does of the others.
+        left = [name for name in names if any(sign in name for sign in signs) and not name.startswith("dbt/")]
+        return sorted(left + incomplete)
 
 
 def tables_of(release: Path) -> dict[str, Rows]:
