@@ -56,9 +56,10 @@ def begin(
         started_at = _next_start(connection, clock)
         if known_at is None:
             record_decisions(connection, settings, SEEDS, clock)
-        # A clock that jumped back must not hide what was accepted before it did.
+        # A clock that jumped back must not hide what was accepted before it did, nor make a night less than the last.
         last_verdict = _scalar(connection, "select max(judged_at) from ops.batch_verdict")
-        known_by = known_at or max(filter(None, (clock(), last_verdict)))
+        last_build = _scalar(connection, "select max(known_at) from ops.build")
+        known_by = known_at or max(filter(None, (clock(), last_verdict, last_build)))
         require_known(connection, known_by)
         ensure_raw_tables(connection, settings)
         moment = as_of or configured_moment(settings) or known_by

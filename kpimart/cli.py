@@ -18,6 +18,7 @@ from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, SettingsError
 from kpimart.language import Language
 from kpimart.quality.override import Override
+from kpimart.quality.wording import readable
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import storage_errors
 
@@ -63,7 +64,7 @@ def main() -> None:
     try:
         app()
     except KpiMartError as error:
-        print(f"kpimart: {error}", file=sys.stderr)
+        print(f"kpimart: {readable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 
@@ -824,7 +825,7 @@ def _print(*told: RenderableType) -> None:
     console = render.console()
     for part in told:
         # A command that is to be copied stays on its line.
-        console.print(part, soft_wrap=isinstance(part, str))
+        console.print(readable(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
 
 
 def _print_json(content: Any) -> None:

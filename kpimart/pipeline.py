@@ -4,6 +4,7 @@ Each step can be run alone, in a process of its own, and again: it takes up what
 process writes at a time; `run` holds that place from its first step to its last.
 """
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -28,7 +29,7 @@ from kpimart.quality.protocol import Compared
 from kpimart.quality.verdict import Boundary, Verdict, explain, named, read_verdict, record
 from kpimart.settings import Settings
 from kpimart.transform import NodeRun, parse_dbt, run_dbt
-from kpimart.warehouse import open_warehouse, raw_table, transaction, writer_lock
+from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, raw_table, transaction, writer_lock
 
 if TYPE_CHECKING:
     from kpimart.extract.landing import LandedBatch
@@ -467,6 +468,7 @@ def _build(
 
 
 def _validate(settings: Settings, made: Build, judge: Judge, *, clock: Clock, tell: Tell) -> Verdict:
+    from kpimart.extract.packages import deals_in_raw
     from kpimart.publish.shelf import Shelf
 
     tell("reporting gate")
@@ -477,7 +479,13 @@ def _validate(settings: Settings, made: Build, judge: Judge, *, clock: Clock, te
         made.database,
         tables,
         reporting_parameters(settings, made.as_of),
-        Compared(_sources_built(settings.home), made.as_of, earlier),
+        Compared(
+            deals_in_raw(_decisions(settings.home)),
+            settings.home / WAREHOUSE_FILE,
+            made.as_of,
+            made.known_at,
+            earlier,
+        ),
         documents,
     )
     with open_warehouse(settings.home) as connection:
@@ -492,18 +500,14 @@ def _documents_of(settings: Settings, made: Build) -> Path:
     return settings.home / "scratch" / f"{made.build_id}.docs"
 
 
-def _sources_built(home: Path) -> tuple[str, ...]:
-    """The sources of the builds that are made now, by the settings that raw has: validate may be told others."""
+def _decisions(home: Path) -> dict[str, Any]:
+    """The settings of the builds that are made now, as raw has them: validate may be told others."""
     with open_warehouse(home) as connection:
-        rows = connection.execute(
-            f"""
-            select unnest(cast(payload -> 'sources' as varchar[]))
-            from {raw_table("kpimart", "setting")}
-            where id = 'company'
-            qualify landed_at = max(landed_at) over ()
-            """
+        ((payload,),) = connection.execute(
+            f"select max_by(payload, landed_at) from {raw_table('kpimart', 'setting')} where id = 'company'"
         ).fetchall()
-    return tuple(source for (source,) in rows)
+    decisions: dict[str, Any] = json.loads(payload)
+    return decisions
 
 
 def _record_override(

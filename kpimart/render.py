@@ -10,6 +10,7 @@ from rich.text import Text
 
 from kpimart.figures import Figure, Figures, Kpi
 from kpimart.language import Language, said
+from kpimart.quality.wording import readable
 
 UNDEFINED = "–"
 # Wider than any table: nobody folds the lines of a log by hand.
@@ -84,7 +85,7 @@ def figures_table(figures: Figures, level: str, language: Language = "en") -> Ta
         table.add_column(heading(kpi, unit), justify="right")
     for _, name, cells in by_entity(figures):
         # the company has no name of its own
-        shown = whose if level == "company" else name
+        shown = whose if level == "company" else readable(name)
         table.add_row(shown, *(_cell(cells.get(kpi.kpi_code), kpi, figures, language) for kpi in figures.kpis))
     return table
 
@@ -93,7 +94,7 @@ def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
     """Names and what is to be said of them, aligned."""
     table = Table.grid(padding=(0, 2))
     for name, told in pairs:
-        table.add_row(Text(name, style="dim"), told)
+        table.add_row(Text(name, style="dim"), readable(told) if isinstance(told, str) else told)
     return table
 
 
@@ -108,7 +109,10 @@ def rows_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Tabl
         table.add_column(column, justify="right" if is_number else "left")
     for row in listed:
         table.add_row(
-            *(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell) for cell in row)
+            *(
+                f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else readable(str(cell))
+                for cell in row
+            )
         )
     return table
 

@@ -6,6 +6,8 @@ known neighbour, because a misspelt threshold that is silently ignored is worse 
 
 import codecs
 import difflib
+import logging
+import stat
 import textwrap
 import tomllib
 from abc import ABC, abstractmethod
@@ -46,6 +48,8 @@ NAMED_BY_VARIABLE = frozenset({"config", "secrets_dir"})
 """Settings that say where settings are: no kpimart.toml may name them."""
 RENAMED: Mapping[str, str | None] = {}
 """What older programs called settings: key, with dots → its present key; None: it is not needed any more."""
+
+_log = logging.getLogger(__name__)
 
 
 def _known_time_zone(name: str) -> str:
@@ -506,8 +510,23 @@ def load_settings(config: Path | None = None, *, home: Path | None = None) -> Se
         settings = Settings(**values)
     except ValidationError as error:
         raise SettingsError(_explain(error, path, variables)) from error
+    if exposed := " ".join(map(str, exposed_secrets(settings))):
+        _log.warning("everybody on this machine can read %s: chmod 600 %s", exposed, exposed)
     chosen = {"config": path, **({"home": home} if home else {})}
     return settings.model_copy(update=chosen)
+
+
+def secret_files(settings: Settings) -> list[Path]:
+    """The files that settings may be read from and that may hold secrets: `.env`, and those of `secrets_dir`."""
+    dotenv = Settings.model_config.get("env_file")
+    named = [Path(str(dotenv))] if dotenv else []
+    kept = sorted(settings.secrets_dir.iterdir()) if settings.secrets_dir else []
+    return [file for file in (*named, *kept) if file.is_file()]
+
+
+def exposed_secrets(settings: Settings) -> list[Path]:
+    """Those of the files that everybody on this machine can read."""
+    return [file for file in secret_files(settings) if file.stat().st_mode & stat.S_IROTH]
 
 
 def _variables() -> list[dict[str, Any]]:
@@ -557,13 +576,18 @@ def _refuse_unknown_keys(path: Path | None, values: dict[str, Any]) -> None:
 def _refuse_secrets(path: Path | None, values: dict[str, Any]) -> None:
     """A secret in a file that is copied, mailed and committed is none for long."""
     for name, section in values.items():
-        model = Settings.model_fields[name].annotation
-        if not (isinstance(section, dict) and isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        for key in section.keys() & model.model_fields.keys():
-            if SecretStr in (model.model_fields[key].annotation, *get_args(model.model_fields[key].annotation)):
-                variable = f"KPIMART_{name.upper()}__{key.upper()}"
-                raise SettingsError(f"{path}: {name}.{key}: is a secret; take it out, and set the variable {variable}")
+        for key in _secrets_of(name) & set(section if isinstance(section, dict) else ()):
+            variable = f"KPIMART_{name.upper()}__{key.upper()}"
+            raise SettingsError(f"{path}: {name}.{key}: is a secret; take it out, and set the variable {variable}")
+
+
+def _secrets_of(section: str) -> set[str]:
+    """The keys of a table of settings whose values are secrets."""
+    model = Settings.model_fields[section].annotation if section in Settings.model_fields else None
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return set()
+    fields = model.model_fields.items()
+    return {key for key, field in fields if SecretStr in (field.annotation, *get_args(field.annotation))}
 
 
 def _explain(error: ValidationError, path: Path | None, variables: list[dict[str, Any]]) -> str:
@@ -576,7 +600,10 @@ def _explain(error: ValidationError, path: Path | None, variables: list[dict[str
             key = ".".join(part for part in problem["loc"] if isinstance(part, str))
             told = f"unknown key{_instead(key, str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
         else:
-            found = "" if problem["type"] == "missing" else f"; found {problem['input']!r}"
+            section, *within = problem["loc"]
+            secrets = _secrets_of(str(section))
+            is_hidden = problem["type"] == "missing" or (secrets and (not within or within[0] in secrets))
+            found = "" if is_hidden else f"; found {problem['input']!r}"
             told = f"{problem['msg'].removeprefix('Value error, ')}{found}"
         lines.append(f"{where}: {place}: {told}")
     return "\n".join(lines)

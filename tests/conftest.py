@@ -5,6 +5,7 @@
 
 import os
 import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -101,5 +102,5 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     ]
     if figures:
         terminalreporter.section("figures")
-        for figure in figures:
-            terminalreporter.write_line(figure)
+        for figure, times in Counter(figures).items():
+            terminalreporter.write_line(f"{times} × {figure}" if times > 1 else figure)

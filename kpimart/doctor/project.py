@@ -1,11 +1,8 @@
 """What a run is made with: libraries, settings, seeds, models and suites."""
 
 import importlib.metadata
-import stat
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 from kpimart.catalogue import problems, read_catalogue
 from kpimart.doctor.check import Asked, Check
@@ -15,7 +12,7 @@ from kpimart.measures import read_measures
 from kpimart.paths import CHANGELOG, DBT_PROJECT, EXPECTATIONS, SEEDS
 from kpimart.publish.contract import BUILT
 from kpimart.seeds import own_seeds
-from kpimart.settings import Settings
+from kpimart.settings import exposed_secrets, secret_files
 
 LIBRARIES = ("duckdb", "dbt-core", "dbt-duckdb", "great-expectations", "dlt", "apache-airflow")
 
@@ -34,20 +31,10 @@ def settings(asked: Asked) -> str:
 
 def secrets(asked: Asked) -> Check | str:
     """Whether files with secrets are for their owner only."""
-    there = [path for path in _secret_files(asked.settings) if path.is_file()]
-    readable = [str(path) for path in there if path.stat().st_mode & stat.S_IROTH]
-    if readable:
-        names = " ".join(readable)
-        return Check("secrets", "warning", f"everybody on this machine can read {names}: chmod 600 {names}")
-    return f"{', '.join(map(str, there)) or 'no file'} holds secrets; others come from the environment"
-
-
-def _secret_files(settings: Settings) -> Iterator[Path]:
-    """What settings may be read from: `.env`, and the files of `secrets_dir`."""
-    if name := Settings.model_config.get("env_file"):
-        yield Path(str(name))
-    if settings.secrets_dir:
-        yield from sorted(settings.secrets_dir.iterdir())
+    if exposed := " ".join(map(str, exposed_secrets(asked.settings))):
+        return Check("secrets", "warning", f"everybody on this machine can read {exposed}: chmod 600 {exposed}")
+    there = ", ".join(map(str, secret_files(asked.settings)))
+    return f"{there or 'no file'} holds secrets; others come from the environment"
 
 
 def seeds(asked: Asked) -> str:

@@ -23,7 +23,18 @@ from typing import Any
 from kpimart.errors import SettingsError, SourceUnreachable
 from kpimart.extract.auth import HeaderToken, RefreshingToken, required_secret
 from kpimart.extract.http import Http, Rate
-from kpimart.extract.source import ApiObject, ApiSource, Cursor, Json, Listing, Page, epoch_moment, id_at
+from kpimart.extract.source import (
+    ApiObject,
+    ApiSource,
+    Cursor,
+    Deals,
+    Json,
+    Listing,
+    Page,
+    amount_in_raw,
+    epoch_moment,
+    id_at,
+)
 from kpimart.settings import Settings
 
 NAME = "amocrm"
@@ -579,4 +590,5 @@ SOURCE = ApiSource(
         ApiObject("account", read_account, keep=("id", "currency"), needed={"id": _WHOLE, "currency": (str,)}),
     ),
     server_time=server_time,
+    deals=Deals(LEADS.name, amount_in_raw("/price")),
 )

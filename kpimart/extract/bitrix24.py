@@ -34,10 +34,12 @@ from kpimart.extract.source import (
     ApiSource,
     Counted,
     Cursor,
+    Deals,
     Json,
     Listing,
     Page,
     Total,
+    amount_in_raw,
     at,
     id_at,
     iso_moment,
@@ -770,4 +772,6 @@ SOURCE = ApiSource(
     server_time=server_time,
     totals=totals,
     counted={table.name: Counted(at("assignedById"), iso_moment("createdTime")) for table in (DEALS, LEADS)},
+    # A template that new deals are made from is none itself.
+    deals=Deals(DEALS.name, amount_in_raw("/opportunity"), "payload ->> '/isRecurring' is distinct from 'Y'"),
 )

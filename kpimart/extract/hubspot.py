@@ -28,7 +28,20 @@ from requests.auth import AuthBase
 from kpimart.errors import BadSourceData
 from kpimart.extract.auth import HeaderToken, RefreshingToken, required_secret
 from kpimart.extract.http import Answer, Check, Http, Rate
-from kpimart.extract.source import ApiObject, ApiSource, Counted, Cursor, Json, Listing, Page, Total, at, iso_moment
+from kpimart.extract.source import (
+    ApiObject,
+    ApiSource,
+    Counted,
+    Cursor,
+    Deals,
+    Json,
+    Listing,
+    Page,
+    Total,
+    amount_in_raw,
+    at,
+    iso_moment,
+)
 from kpimart.settings import Settings
 
 LIST_ROWS = 100
@@ -668,4 +681,7 @@ OBJECTS = (
 
 COUNTED = {"deals": Counted(at("properties.hubspot_owner_id"), iso_moment("properties.createdate"))}
 
-SOURCE = ApiSource("hubspot", connect, lambda _: RATES, OBJECTS, _server_time, _totals, COUNTED)
+SOURCE = ApiSource(
+    *("hubspot", connect, lambda _: RATES, OBJECTS, _server_time, _totals, COUNTED),
+    deals=Deals("deals", amount_in_raw("/properties/amount")),
+)

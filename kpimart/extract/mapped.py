@@ -25,8 +25,10 @@ from kpimart.extract.canonical import (
     source_columns,
 )
 from kpimart.extract.records import Batch, Extent, ObjectRead, Progress, Quarantined, Record, batch_of
+from kpimart.extract.source import Deals
 from kpimart.extract.values import PADDING, TRUE_WORDS, as_text, is_broken, moment_of, repaired
-from kpimart.settings import Column, M
+from kpimart.settings import Column, M, ObjectMapping
+from kpimart.sql import literal
 
 CHUNK_ROWS = 20_000
 
@@ -107,6 +109,33 @@ class Context:
     zone: ZoneInfo
     extracted_at: datetime
     progress: Progress
+
+
+def deals_of(mappings: Sequence[ObjectMapping]) -> Deals:
+    """Which records of raw are deals, and for how much, by the mappings they came through; see `source.Deals`.
+
+    A record has the columns of its own mapping only, so these tell which one it was.
+    """
+    amounts, kinds = [], []
+    for mapping in mappings:
+        columns = ", ".join(map(literal, source_columns(mapping)))
+        kinds.append(f"json_keys(payload) = [{columns}]")
+        if "amount" in mapping.columns:
+            amounts.append(f"when {kinds[-1]} then {_amount_in_raw(mapping)}")
+    amount = f"case {' '.join(amounts)} end" if amounts else "null::decimal(18, 2)"
+    return Deals("deals", amount, " or ".join(kinds) or "false")
+
+
+def _amount_in_raw(mapping: ObjectMapping) -> str:
+    """SQL of a deal's amount: its digits, whatever stands between them."""
+    column = mapping.columns["amount"]
+    pointer = "/" + (column.column or "").replace("~", "~0").replace("/", "~1")
+    text = literal(column.constant) if column.column is None else f"payload ->> {literal(pointer)}"
+    if column.values:
+        words = " ".join(f"when {literal(found)} then {literal(meant)}" for found, meant in column.values.items())
+        text = f"case trim({text}) {words} else {text} end"
+    digits = f"regexp_replace({text}, '[^0-9+{mapping.decimal_mark}-]', '', 'g')"
+    return f"try_cast(replace({digits}, ',', '.') as decimal(18, 2))"
 
 
 def refuse_lost_columns(origin: Origin[Any], present: Sequence[str], hint: str = "") -> None:

@@ -31,7 +31,19 @@ from kpimart.errors import AccessRefused, BadSourceData, SettingsError
 from kpimart.extract.auth import required_secret
 from kpimart.extract.by_id import Found, is_page_after, pages_by_id
 from kpimart.extract.http import Answer, Http, NotThere, Rate, Rates
-from kpimart.extract.source import ApiObject, ApiSource, Counted, Cursor, Json, Listing, Page, Total, at
+from kpimart.extract.source import (
+    ApiObject,
+    ApiSource,
+    Counted,
+    Cursor,
+    Deals,
+    Json,
+    Listing,
+    Page,
+    Total,
+    amount_in_raw,
+    at,
+)
 from kpimart.settings import Settings
 
 ROWS = 1000
@@ -561,4 +573,5 @@ SOURCE = ApiSource(
     _server_time,
     _totals,
     {LEADS.name: Counted(at("user_id"), moment_at("create_date"), at("expected_revenue"))},
+    deals=Deals(LEADS.name, amount_in_raw("/expected_revenue"), "payload ->> '/type' = 'opportunity'"),
 )

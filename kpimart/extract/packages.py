@@ -32,11 +32,12 @@ from kpimart.errors import KpiMartError, SettingsError, WarehouseBusy
 from kpimart.extract.canonical import OBJECTS
 from kpimart.extract.files import open_files
 from kpimart.extract.landing_area import UNFINISHED, LandingArea
+from kpimart.extract.mapped import deals_of
 from kpimart.extract.reading import ApiReading
 from kpimart.extract.records import Batch, Known, ObjectRead, Progress, Reading, change_table, object_table, silent
-from kpimart.extract.source import ApiSource
+from kpimart.extract.source import ApiSource, Deals
 from kpimart.extract.sql import open_sql
-from kpimart.settings import Settings
+from kpimart.settings import FilesSettings, Settings, SqlSettings
 from kpimart.warehouse import open_memory, storage_errors
 
 QUARANTINE_TABLE = "quarantine"
@@ -182,6 +183,17 @@ def api_source(name: str) -> ApiSource[Any]:
 def object_names(source: str) -> tuple[str, ...]:
     """The objects that a source may have, whether this company's has them or not."""
     return tuple(each.name for each in api_source(source).objects) if source in API_SOURCES else tuple(OBJECTS)
+
+
+def deals_in_raw(decisions: Mapping[str, Any]) -> dict[str, Deals]:
+    """What of raw is a deal, by source; decisions: what raw keeps of the settings (`Settings.decisions`)."""
+    mapped = {"files": FilesSettings, "sql": SqlSettings}
+    return {
+        source: api_source(source).deals
+        if source in API_SOURCES
+        else deals_of(mapped[source].model_validate(decisions[source]).deals)
+        for source in decisions["sources"]
+    }
 
 
 def parts_of(settings: Settings, source: str) -> tuple[tuple[str, ...], ...]:

@@ -28,10 +28,12 @@ from kpimart.extract.source import (
     ApiSource,
     Counted,
     Cursor,
+    Deals,
     Json,
     Listing,
     Page,
     Total,
+    amount_in_raw,
     at,
     iso_moment,
     undated,
@@ -696,4 +698,5 @@ SOURCE = ApiSource(
     server_time=server_time,
     totals=totals,
     counted={"deals": Counted(at("owner_id"), undated, at("value"))},
+    deals=Deals("deals", amount_in_raw("/value")),
 )

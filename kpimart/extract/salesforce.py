@@ -37,10 +37,12 @@ from kpimart.extract.source import (
     ApiSource,
     Counted,
     Cursor,
+    Deals,
     Json,
     Listing,
     Page,
     Total,
+    amount_in_raw,
     at,
     id_at,
     iso_moment,
@@ -850,4 +852,5 @@ SOURCE = ApiSource(
         OPPORTUNITIES.name: Counted(at("OwnerId"), iso_moment("CreatedDate"), at("Amount")),
         **{entity.name: Counted(at("OwnerId"), iso_moment("CreatedDate")) for entity in (ACCOUNTS, LEADS)},
     },
+    deals=Deals(OPPORTUNITIES.name, amount_in_raw("/Amount")),
 )

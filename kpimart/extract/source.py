@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kpimart.settings import Settings
+from kpimart.sql import literal
 
 if TYPE_CHECKING:
     from kpimart.extract.http import Rates
@@ -175,12 +176,30 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Deals:
+    """Which records of raw are deals, and for how much: what is counted without staging, to hold against it.
+
+    object: their name in raw. amount (in the deal's own currency), is_deal: SQL over `payload`; is_deal is not true
+    where the record alone cannot tell, and staging is believed.
+    """
+
+    object: str
+    amount: str
+    is_deal: str = "true"
+
+
+def amount_in_raw(pointer: str) -> str:
+    """SQL of the amount at a JSON pointer of `payload`; what is no number is null."""
+    return f"try_cast(payload ->> {literal(pointer)} as decimal(18, 2))"
+
+
+@dataclass(frozen=True)
 class ApiSource(Generic[C]):
     """A CRM. Its objects are read at the same time, with one client, which therefore must bear threads.
 
     rates: the limits that its client obeys, unless `requests_per_second` is set; where there is none, its objects may
     be read by several processes. server_time: what its own clock says. totals: its own aggregates; None where its API
-    has none. counted: how the records of an object that has totals are counted, by its name.
+    has none. counted: how the records of an object that has totals are counted, by its name. deals: what of raw is one.
     """
 
     name: str
@@ -190,3 +209,4 @@ class ApiSource(Generic[C]):
     server_time: Callable[[C], datetime]
     totals: Callable[[C, Settings], Iterator[Total]] | None = None
     counted: Mapping[str, Counted] = field(default_factory=dict)
+    deals: Deals = field(kw_only=True)

@@ -30,7 +30,20 @@ from kpimart.errors import AccessRefused, BadSourceData, SettingsError, SourceUn
 from kpimart.extract.auth import RenewableAuth, required_secret
 from kpimart.extract.by_id import Found, is_page_after, pages_by_id
 from kpimart.extract.http import Http, Rates
-from kpimart.extract.source import ApiObject, ApiSource, Counted, Cursor, Json, Listing, Page, Total, at, iso_moment
+from kpimart.extract.source import (
+    ApiObject,
+    ApiSource,
+    Counted,
+    Cursor,
+    Deals,
+    Json,
+    Listing,
+    Page,
+    Total,
+    amount_in_raw,
+    at,
+    iso_moment,
+)
 from kpimart.settings import Settings
 
 ROWS = 500
@@ -456,4 +469,8 @@ SOURCE = ApiSource(
     _server_time,
     _totals,
     {OPPORTUNITIES.name: Counted(at("employee"), _created_by)},
+    # One that was lost may have been a lead to its end.
+    deals=Deals(
+        OPPORTUNITIES.name, amount_in_raw("/amount"), "payload ->> '/state' in ('opportunity', 'converted', 'won')"
+    ),
 )

@@ -2,7 +2,7 @@
 
 Four tables are made for the time of a judgement, each with a suite of its own in expectations/reporting:
 
-control_total    what staging, which is raw in the company's words, says of deals; against what is published of them
+control_total    deals and amounts, counted from raw; against what is published of them
 restated_figure  figures of periods that an earlier release has closed already; against what it says of them
 new_figure       figures of periods that have closed since; against those of the periods before, in that release
 table_size       rows of each published table; against those in that release
@@ -12,10 +12,12 @@ Where there is no earlier release the last three are empty, and what passes for 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
+from kpimart.extract.source import Deals
 from kpimart.quality.protocol import Compared
 from kpimart.sql import literal
 
@@ -31,20 +33,45 @@ USUAL_PERIODS = 28
 # Events are looked for behind so many figures, those that changed most, and so many deals are shown of each.
 EXPLAINED_FIGURES, SHOWN_DEALS = 50, 3
 
+# The latest version of each deal, without any model. What it does not tell of itself, staging says.
+_RAW = """
+    select
+        '{source}' as source,
+        '{source}:' || id as deal_id,
+        latest.native_amount,
+        latest.is_deleted,
+        latest.is_deal
+    from (
+        select
+            version.id,
+            arg_max(
+                {{
+                    'native_amount': {deals.amount},
+                    'is_deleted': version.is_deleted,
+                    'is_deal': coalesce({deals.is_deal}, false)
+                }},
+                row(coalesce(version.updated_at, timestamptz '-infinity'), version.landed_at)
+            ) as latest
+        from "{raw}".raw.{source}__{deals.object} as version
+        inner join "{raw}".ops.batch_verdict as verdict using (batch_id)
+        where verdict.verdict = 'accepted' and verdict.judged_at <= {known_at}
+        group by version.id
+    ) as counted
+"""
+
 # A deal is settled if all that raw tells of it had happened by `as_of`: others stand otherwise in the figures, rightly.
 _STAGED = """
     select
-        '{crm}' as source,
+        '{source}' as source,
         version.deal_id,
         coalesce(stage.outcome, 'open') as outcome,
-        version.native_amount,
         version.currency_code,
         version.is_deleted,
         (version.effective_at < {as_of} or (version.version_number = 1 and not version.has_source_time))
         and coalesce(version.created_at < {as_of}, true)
         and coalesce(version.closed_at < {as_of}, true) as is_settled
-    from "{catalog}".staging.stg_{crm}__deal_version as version
-    left join "{catalog}".staging.stg_{crm}__pipeline_stage as stage
+    from "{catalog}".staging.stg_{source}__deal_version as version
+    left join "{catalog}".staging.stg_{source}__pipeline_stage as stage
         on version.stage_id = stage.stage_id
     where version.is_latest
 """
@@ -53,6 +80,8 @@ _CONTROL_TOTAL = """
 create table control_total as
 with
 
+received as ({received}),
+
 staged as ({staged}),
 
 -- a deal that went into another is none of its own any more, whatever its record says
@@ -60,22 +89,23 @@ merged as (select deal_id from deal_event where event_type = 'merged'),
 
 compared as (
     select
-        coalesce(staged.source, split_part(deal.deal_id, ':', 1)) as source,
-        coalesce(staged.outcome, deal.outcome) as outcome,
+        split_part(deal_id, ':', 1) as source,
+        coalesce(staged.outcome, deal.outcome, 'not staged') as outcome,
         coalesce(staged.currency_code, deal.currency_code) as currency_code,
-        coalesce(staged.deal_id, deal.deal_id) as deal_id,
-        staged.deal_id is not null and not staged.is_deleted as is_counted,
-        deal.deal_id is not null as is_published,
+        deal_id,
+        received.source is not null and not received.is_deleted and not coalesce(staged.is_deleted, false)
+            and (received.is_deal or staged.source is not null) as is_counted,
+        deal.outcome is not null as is_published,
         staged.outcome is distinct from deal.outcome
-            or coalesce(staged.native_amount, 0) <> coalesce(deal.native_amount, 0) as is_otherwise,
-        staged.native_amount as counted_amount,
+            or coalesce(received.native_amount, 0) <> coalesce(deal.native_amount, 0) as is_otherwise,
+        received.native_amount as counted_amount,
         case when staged.outcome = deal.outcome then deal.native_amount end as published_amount
-    from staged
-    full join deal
-        on staged.deal_id = deal.deal_id
+    from received
+    full join staged using (deal_id)
+    full join deal using (deal_id)
     where
         coalesce(staged.is_settled, true)
-        and coalesce(staged.deal_id, deal.deal_id) not in (select deal_id from merged)
+        and deal_id not in (select deal_id from merged)
 )
 
 select
@@ -94,6 +124,7 @@ select
         ', '
     ) as differing
 from compared
+where is_counted or is_published
 group by source, outcome, currency_code
 """
 
@@ -284,11 +315,12 @@ class Gathered:
 
 
 def gather(
-    connection: duckdb.DuckDBPyConnection, catalog: str, tables: Iterable[str], compared: Compared
+    connection: duckdb.DuckDBPyConnection, catalog: str, raw: str, tables: Iterable[str], compared: Compared
 ) -> tuple[Gathered, ...]:
     """Make the tables, in the current schema, where `tables`, the published ones, are views already.
 
-    catalog: the database of the build. What cannot be made is told of its table alone.
+    catalog: the database of the build; raw: that of the warehouse, which may be the same. What cannot be made is told
+    of its table alone.
     """
     listed = tuple(tables)
     try:
@@ -298,7 +330,7 @@ def gather(
         broken = f"the release in {compared.earlier} cannot be read: {error}"
         return tuple(Gathered(name, error=broken) for name in TABLES)
     made = {
-        "control_total": _control_total(catalog, compared),
+        "control_total": _control_total(catalog, raw, compared),
         "restated_figure": _RESTATED.format(
             behind=_behind("changed", "event.recorded_at > (select known_at from earlier_release)"),
             explained=EXPLAINED_FIGURES,
@@ -334,10 +366,21 @@ def _attach_earlier(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]
     connection.execute(_EARLIER.format(kpis=", ".join(map(literal, EVENT_OF))))
 
 
-def _control_total(catalog: str, compared: Compared) -> str:
+def _control_total(catalog: str, raw: str, compared: Compared) -> str:
     as_of = literal(compared.as_of)
-    staged = " union all ".join(_STAGED.format(catalog=catalog, crm=crm, as_of=as_of) for crm in compared.crms)
-    return _CONTROL_TOTAL.format(staged=staged, shown=SHOWN_DEALS)
+    counted = (received(raw, source, deals, compared.known_at) for source, deals in compared.deals.items())
+    staged = (_STAGED.format(catalog=catalog, source=source, as_of=as_of) for source in compared.deals)
+    return _CONTROL_TOTAL.format(
+        received=" union all ".join(counted), staged=" union all ".join(staged), shown=SHOWN_DEALS
+    )
+
+
+def received(raw: str, source: str, deals: Deals, known_at: datetime) -> str:
+    """A query of the deals of a source as its raw has them: source, deal_id, native_amount, is_deleted, is_deal.
+
+    raw: the database; known_at: as far as it was accepted by then.
+    """
+    return _RAW.format(raw=raw, source=source, deals=deals, known_at=literal(known_at))
 
 
 def _behind(figures: str, only: str) -> str:

@@ -73,7 +73,13 @@ def judge(request: Request) -> tuple[Result, ...]:
 def _gathered(
     connection: duckdb.DuckDBPyConnection, catalog: str, request: Request, tables: set[str]
 ) -> tuple[Gathered, ...]:
-    return gather(connection, catalog, sorted(tables), request.compared) if request.compared else ()
+    if not request.compared:
+        return ()
+    raw = catalog
+    if not request.database.samefile(request.compared.raw):
+        raw = "live"
+        connection.execute(f"attach {_literal(request.compared.raw)} as {raw} (read_only)")
+    return gather(connection, catalog, raw, sorted(tables), request.compared)
 
 
 def _judge_gathered(gathered: Gathered, results: list[Result]) -> list[Result]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kpimart.extract.source import Deals
 from kpimart.quality.verdict import Boundary, Result
 
 Parameters = Mapping[str, float | str]
@@ -17,13 +18,17 @@ Parameters = Mapping[str, float | str]
 
 @dataclass(frozen=True)
 class Compared:
-    """What a build is compared with: staging of these CRMs as it stood at `as_of` (aware), and an earlier release.
+    """What a build is compared with: raw, as far as it was accepted by `known_at`, and an earlier release.
 
-    earlier: the DuckDB file of the release, or None if there is none whose `as_of` is before that of the build.
+    deals: source → what of its raw is a deal. raw: the warehouse's file. Of what happened after `as_of` the build says
+    nothing; both moments are aware. earlier: the DuckDB file of the release, or None if there is none whose `as_of` is
+    before that of the build.
     """
 
-    crms: tuple[str, ...]
+    deals: Mapping[str, Deals]
+    raw: Path
     as_of: datetime
+    known_at: datetime
     earlier: Path | None
 
 
@@ -52,9 +57,13 @@ class Request:
         fields = json.loads(line)
         paths = {name: Path(fields[name]) for name in ("database", "suites", "documents") if fields[name]}
         if compared := fields["compared"]:
-            earlier = Path(compared["earlier"]) if compared["earlier"] else None
-            as_of = datetime.fromisoformat(compared["as_of"])
-            fields["compared"] = Compared(tuple(compared["crms"]), as_of, earlier)
+            fields["compared"] = Compared(
+                deals={source: Deals(**deals) for source, deals in compared["deals"].items()},
+                raw=Path(compared["raw"]),
+                as_of=datetime.fromisoformat(compared["as_of"]),
+                known_at=datetime.fromisoformat(compared["known_at"]),
+                earlier=Path(compared["earlier"]) if compared["earlier"] else None,
+            )
         return Request(**{**fields, **paths})
 
 

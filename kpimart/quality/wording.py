@@ -23,8 +23,8 @@ DOMAIN = {
     "row_condition",
     "unexpected_rows_query",
 }
-# Without the tab, the line feed and the carriage return.
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Without the tab and the line feed; with the marks that turn the order of a line.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 BOUNDS = ("min_value", "max_value", "strict_min", "strict_max")
 
 Kwargs = Mapping[str, Any]
@@ -124,7 +124,7 @@ def _said(condition: Any) -> str:
 
 
 def readable(text: str) -> str:
-    """A text as it may be shown: without the control characters that would move a terminal's cursor, or hide a line."""
+    """A text as it may be shown: without what would move a terminal's cursor, hide a line, or turn its order."""
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

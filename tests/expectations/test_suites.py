@@ -11,6 +11,7 @@ import pytest
 from kpimart.extract.canonical import OBJECTS
 from kpimart.extract.landing import prepare_pending_views
 from kpimart.extract.packages import SOURCES, object_names
+from kpimart.extract.source import Deals, amount_in_raw
 from kpimart.paths import EXPECTATIONS
 from kpimart.publish.contract import BUILT
 from kpimart.quality import wording
@@ -121,7 +122,7 @@ from range(100) as rows (i);
 create schema staging;
 create table staging.stg_files__pipeline_stage as select 'files:Won' as stage_id, 'won' as outcome;
 create table staging.stg_files__deal_version as
-select deal_id, 'files:Won' as stage_id, native_amount, currency_code, false as is_deleted, created_at, closed_at,
+select deal_id, 'files:Won' as stage_id, currency_code, false as is_deleted, created_at, closed_at,
     closed_at as effective_at, true as has_source_time, 1 as version_number, true as is_latest
 from core.fct_deal;
 
@@ -182,6 +183,15 @@ select 'month' as period_grain, date '2017-11-01' as period_start, date '2017-11
 from (values (1, 'closed'), (2, 'reopened')) as rows (decision_number, action);
 """
 
+
+# What the build was made of.
+RECEIVED = """
+insert into ops.batch_verdict values ('files-0', 'accepted', '2017-12-31 02:00:00+00', null);
+insert into raw.files__deals
+select split_part(deal_id, ':', 2), closed_at, false, json_object('amount', native_amount), sha256(deal_id),
+    '2017-12-31 02:00:00+00', '2017-12-31 02:00:00+00', 'files-0'
+from core.fct_deal;
+"""
 
 SPOILT_BATCH = """
 update ops.batch_object set extent = 'delta', rows_read = 50000 where object = 'leads';
@@ -306,6 +316,7 @@ def a_warehouse(home: Path, *, spoilt_by: str = "") -> Path:
             connection.execute(LANDED_OBJECT.format(name=name, table=table))
         prepare_pending_views(connection)
         connection.execute(BUILD)
+        connection.execute(RECEIVED)
         if spoilt_by:
             connection.execute(spoilt_by)
     return home
@@ -317,7 +328,8 @@ def judged_raw(judge: Judge, home: Path) -> Verdict:
 
 def judged_reporting(judge: Judge, home: Path, earlier: Path | None = None, documents: Path | None = None) -> Verdict:
     """What the gate makes of the build; by default the release before is as the build should be, but for a day."""
-    compared = Compared(("files",), AS_OF, earlier or an_earlier_release(home))
+    deals = {"files": Deals("deals", amount_in_raw("/amount"))}
+    compared = Compared(deals, home / WAREHOUSE_FILE, AS_OF, AS_OF, earlier or an_earlier_release(home))
     return judge.judge_reporting(home / WAREHOUSE_FILE, TABLES, REPORTING_PARAMETERS, compared, documents)
 
 

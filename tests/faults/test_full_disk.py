@@ -2,11 +2,22 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from small_company import JUDGED, NEXT_DEALS, RELEASED, Company, differing, night_in_steps, undisturbed_tables
+from small_company import (
+    BUILT,
+    JUDGED,
+    NEXT_DEALS,
+    RELEASED,
+    Company,
+    differing,
+    night_in_steps,
+    undisturbed_tables,
+)
+
+from sampling import IS_FULL
 
 MEGABYTES = 96
 
@@ -102,3 +113,50 @@ def test_a_disk_that_fills_up_while_publishing_is_named_and_the_build_is_publish
     assert company.kpimart("publish").code == 0
     assert differing(company.tables(), night_in_steps(company).tables) == []
     assert company.leftovers() == []
+
+
+# What each step finds, and what it writes. At full count the disk is full after so many bytes of it.
+STEPS = {
+    ("extract",): RELEASED,
+    ("build",): RELEASED,
+    ("validate",): BUILT,
+    ("publish",): JUDGED,
+    ("rollback",): JUDGED,
+    ("export", "parquet", "var/out"): JUDGED,
+    ("export", "workbook", "var/out.xlsx"): JUDGED,
+    ("backup", "var/copies"): JUDGED,
+}
+ROOMS = [0, *(4096 * 2**step for step in range(14))]
+
+
+@pytest.mark.skipif(not IS_FULL, reason="many commands: make test-full")
+@pytest.mark.parametrize("step", STEPS, ids=" ".join)
+def test_at_whatever_write_the_disk_is_full_that_is_named_and_the_step_succeeds_once_there_is_room(
+    company: Company, step: tuple[str, ...], record_property: Callable[[str, object], None]
+) -> None:
+    night_in_steps(company)
+    company.rewind(STEPS[step])
+    company.write("deals.csv", NEXT_DEALS)
+    if step == ("build",):
+        company.extract_here()
+    if step == ("rollback",):
+        company.publish_numbered(1)
+    failed = 0
+    for disk in put_on_a_small_disk(company):
+        published = company.published()
+        for room in ROOMS:
+            disk.leave(room)
+            ended = company.kpimart(*step)
+            if ended.code == 0:
+                break
+            failed += 1
+            assert (ended.code, ended.out, company.published()) == (1, "", published)
+            assert "disk is full" in ended.said or "No space left on device" in ended.said
+            assert len(ended.err.splitlines()) <= 2
+            assert company.kpimart("kpi", "--json").code == 0
+        disk.clear()
+        assert company.kpimart(*step).code == 0
+        assert company.leftovers() == []
+    record_property(
+        "figure", f"kpimart {step[0]}: the disk full at {failed} moments, each named, what is served stayed"
+    )

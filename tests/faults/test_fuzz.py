@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,10 @@ from kpimart.backup import _manifests
 from kpimart.errors import BackupDamaged, KpiMartError, ReleaseDamaged
 from kpimart.extract.files import open_files
 from kpimart.extract.landing_area import LandingArea
-from kpimart.extract.records import Batch, ObjectRead
+from kpimart.extract.packages import API_SOURCES, api_source
+from kpimart.extract.reading import ApiReading
+from kpimart.extract.records import Batch, Known, ObjectRead, silent
+from kpimart.extract.source import ApiObject, Page
 from kpimart.publish.manifest import (
     FileRecord,
     Gate,
@@ -34,9 +38,9 @@ from kpimart.publish.manifest import (
     read_manifest,
     write_manifest,
 )
-from kpimart.settings import Settings
+from kpimart.settings import ApiSettings, Settings
 
-SECONDS, TESTS, EXAMPLES = float(os.environ.get("FUZZ_SECONDS", "0")), 5, 30
+SECONDS, TESTS, EXAMPLES = float(os.environ.get("FUZZ_SECONDS", "0")), 5 + len(API_SOURCES), 30
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 COLUMNS = {
     "id": "id",
@@ -102,7 +106,7 @@ def for_a_while(
     batch(0)
     while time.monotonic() < end:
         batch(random.randrange(2**63))  # noqa: S311 - Hypothesis prints the example that fails
-    count("figure", f"{checked:,} files of any content were read, set aside or refused by name")
+    count("figure", f"{checked:,} files and answers of any content were read, set aside or refused by name")
 
 
 def mangled(good: bytes) -> st.SearchStrategy[bytes]:
@@ -182,6 +186,55 @@ def test_parquet_of_any_bytes(tmp_path: Path, figure: Any) -> None:
     pq.write_table(pa.Table.from_pylist([GOOD, {**GOOD, "id": "D2"}]), tmp_path / "good")
     good = (tmp_path / "good").read_bytes()
     for_a_while(mangled(good), lambda content: read(tmp_path, "deals.parquet", content), figure)
+
+
+# What a field's values should be, and what they are now and then.
+USUAL: dict[type, st.SearchStrategy[Any]] = {
+    str: st.one_of(VALUES, st.just("2026-11-24T10:00:00+00:00")),
+    int: st.one_of(st.integers(), st.integers(0, 2**33)),
+    float: st.floats(allow_nan=False),
+    bool: st.booleans(),
+    list: st.lists(JSON_VALUES, max_size=3),
+    dict: st.dictionaries(VALUES, JSON_VALUES, max_size=3),
+}
+
+
+def records_of(each: ApiObject[Any]) -> st.SearchStrategy[Any]:
+    """Records of an object of a CRM that have some of the fields it keeps, with anything in them; or no records."""
+    paths = {*each.keep, *each.needed}
+
+    def value_of(name: str) -> st.SearchStrategy[Any]:
+        within = [path.split(".")[1] for path in paths if path.startswith(f"{name}.")]
+        inner = st.fixed_dictionaries({}, optional=dict.fromkeys(within, JSON_VALUES))
+        return st.one_of(*(USUAL[kind] for kind in each.needed.get(name, ())), JSON_VALUES, inner)
+
+    names = sorted({path.split(".")[0] for path in paths} | {"id"})
+    record = st.fixed_dictionaries({}, optional={name: value_of(name) for name in names})
+    return st.lists(st.one_of(record, JSON_VALUES), min_size=1, max_size=3)
+
+
+@pytest.mark.parametrize("crm", API_SOURCES)
+def test_records_of_an_api_of_any_content(crm: str, figure: Any) -> None:
+    """What a CRM answers, once it is JSON: each record is kept or set aside, or the field that is wrong is named."""
+
+    def check(example: tuple[ApiObject[Any], Any]) -> None:
+        each, written = example
+        try:
+            # As other programs write JSON, and as it is read here.
+            records = orjson.loads(json.dumps(written))
+        except orjson.JSONDecodeError:
+            return
+        told = replace(each, read=lambda _, __: iter([Page(records, {})]), estimate=None)
+        reading = ApiReading(crm, told, None, ApiSettings(), Known(None, None), silent)
+        items = list(reading.take(NOW, lambda: False))
+        if reading.failure:
+            assert str(reading.failure).startswith(f"{crm} {each.name}: ")
+        else:
+            require_account(items, "record")
+
+    objects = api_source(crm).objects
+    examples = st.sampled_from(objects).flatmap(lambda each: st.tuples(st.just(each), records_of(each)))
+    for_a_while(examples, check, figure)
 
 
 def test_manifests_of_any_content(tmp_path: Path, figure: Any) -> None:

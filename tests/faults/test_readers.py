@@ -4,14 +4,11 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from small_company import Company
 
-from kpimart.build import Build
 from kpimart.publish import release
-from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse
 from sampling import IS_FULL
 
 READERS, PUBLISHED, ROLLED_BACK = (16, 100, 100) if IS_FULL else (4, 4, 8)
@@ -42,26 +39,10 @@ for line in sorted(seen):
 """
 
 
-def publish_numbered(company: Company, number: int) -> str:
-    """Publish one more release of the company, in which every figure is this number; returns its id."""
-    with open_warehouse(company.home) as connection:
-        connection.execute(f"update kpi.kpi_value set value = {number}")
-        build_id, as_of, known_at = connection.execute(
-            "select max_by(build_id, started_at), max(as_of), max(known_at) from ops.build"
-        ).fetchall()[0]
-        name = f"{datetime(2027, 1, 1) + timedelta(seconds=number):%Y%m%dT%H%M%SZ}"  # noqa: DTZ001
-        connection.execute(
-            "insert into ops.quality_result select * replace (? as subject_id) from ops.quality_result "
-            "where subject_id = ?",
-            [name, build_id],
-        )
-    return release.publish(Build(name, as_of, known_at, company.home / WAREHOUSE_FILE), company.home).release_id
-
-
 def test_no_reader_fails_or_sees_anything_but_one_whole_release(
     company: Company, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    numbers = {publish_numbered(company, 1): 1}
+    numbers = {company.publish_numbered(1).release_id: 1}
     rows = company.ask_served("select count(*) from kpi_value")[0][0]
     done, served = tmp_path / "done", company.home / "reporting" / "reporting.duckdb"
     readers = [
@@ -82,7 +63,7 @@ def test_no_reader_fails_or_sees_anything_but_one_whole_release(
             reader.stdout.readline()
         for event in events:
             if event == "publish":
-                numbers[publish_numbered(company, len(numbers) + 1)] = len(numbers) + 1
+                numbers[company.publish_numbered(len(numbers) + 1).release_id] = len(numbers) + 1
             else:
                 release.rollback(company.home, chance.choice(list(numbers)))
     finally:

@@ -29,7 +29,8 @@ from kpimart.demo.server.hubspot import TOKEN as HUBSPOT_TOKEN
 from kpimart.demo.server.served import Served
 from kpimart.demo.server.world import World, number, user_number
 from kpimart.extract.landing import judge, land, pending_batches
-from kpimart.extract.packages import fetch
+from kpimart.extract.packages import api_source, fetch
+from kpimart.quality.evidence import received
 from kpimart.reconcile import Cell, Explanation, Reconciliation, Sum, reconcile
 from kpimart.settings import Settings
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, raw_table
@@ -365,6 +366,19 @@ def test_raw_has_what_the_crm_counts(crm: Crm) -> None:
     assert {total.object: total.ours for total in compared.objects} == crm.figures
     assert {total.object: total.theirs for total in compared.objects} == crm.figures
     assert compared.cells == ()
+
+
+def test_the_gate_counts_in_raw_what_the_crm_counts(crm: Crm) -> None:
+    deals = api_source(crm.source).deals
+    with open_warehouse(crm.settings.home) as connection:
+        query = received("warehouse", crm.source, deals, crm.clock())
+        ((count, amount),) = connection.execute(
+            f"select count(*), sum(native_amount) from ({query}) where is_deal and not is_deleted"
+        ).fetchall()
+    expected = crm.figures[deals.object]
+    assert (count, amount if expected.amount is not None else None) == (expected.count, expected.amount)
+    # Where the CRM only counts, there is something to sum all the same.
+    assert amount > 0
 
 
 def test_the_command_names_the_cell_of_a_deal_that_is_lost_from_raw(

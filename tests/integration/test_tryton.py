@@ -24,6 +24,7 @@ from kpimart.extract.landing import judge, land, pending_batches
 from kpimart.extract.packages import FetchReport, fetch
 from kpimart.extract.tryton import SOURCE
 from kpimart.paths import DBT_PROJECT
+from kpimart.quality.evidence import received
 from kpimart.reconcile import Reconciliation, Sum, reconcile
 from kpimart.settings import Settings
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse
@@ -193,6 +194,14 @@ def test_what_never_was_more_than_a_lead_is_no_deal(nights: Nights) -> None:
     leads = nights.rows("select lead_id, converted_at from staging.stg_tryton__lead where not is_deleted order by all")
     converted = {name: nights.revisions[name][1] for name in ("won", "taken up again")}
     assert leads == [(nights.of(name), converted.get(name)) for name in ("a lead", "won", "taken up again", "new")]
+
+
+def test_the_gate_counts_in_raw_the_deals_that_staging_has(nights: Nights) -> None:
+    counted = received("warehouse", "tryton", SOURCE.deals, datetime.now(UTC))
+    deals = nights.rows(f"select deal_id, native_amount from ({counted}) where is_deal and not is_deleted order by all")
+    assert deals == nights.rows(
+        "select deal_id, native_amount from staging.stg_tryton__deal where not is_deleted order by all"
+    )
 
 
 def test_raw_has_what_tryton_counts_and_a_lost_opportunity_is_found(

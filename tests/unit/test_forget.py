@@ -23,7 +23,7 @@ from kpimart.extract import hubspot
 from kpimart.extract.forgetting import parse_record
 from kpimart.extract.landing import judge, land, pending_batches
 from kpimart.extract.packages import fetch
-from kpimart.extract.source import ApiObject, ApiSource, Json, Page, iso_moment
+from kpimart.extract.source import ApiObject, ApiSource, Deals, Json, Page, amount_in_raw, iso_moment
 from kpimart.forget import Finding, forget, look
 from kpimart.publish import contract
 from kpimart.publish.contract import BUILT
@@ -161,9 +161,11 @@ def _crm() -> Iterator[None]:
         "deals", read=reading("deals"), keep=("id", "dealname", "amount", "hubspot_owner_id", "note")
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
-            hubspot, "SOURCE", ApiSource("hubspot", connect, lambda _: {}, (owners, deals), server_time=Company.clock)
+        source = ApiSource(
+            *("hubspot", connect, lambda _: {}, (owners, deals), Company.clock),
+            deals=Deals("deals", amount_in_raw("/amount")),
         )
+        patched.setattr(hubspot, "SOURCE", source)
         yield
 
 

@@ -16,7 +16,20 @@ from kpimart.errors import SettingsError
 from kpimart.extract import hubspot
 from kpimart.extract.landing import judge, land, pending_batches
 from kpimart.extract.packages import fetch
-from kpimart.extract.source import ApiObject, ApiSource, Counted, Cursor, Json, Listing, Page, Total, at, iso_moment
+from kpimart.extract.source import (
+    ApiObject,
+    ApiSource,
+    Counted,
+    Cursor,
+    Deals,
+    Json,
+    Listing,
+    Page,
+    Total,
+    amount_in_raw,
+    at,
+    iso_moment,
+)
 from kpimart.reconcile import Cell, Reconciliation, Sum, reconcile
 from kpimart.settings import Settings
 from kpimart.warehouse import open_warehouse
@@ -108,7 +121,10 @@ def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Company:
         updated_at=iso_moment("changed"),
     )
     counted = {"deals": Counted(at("owner"), iso_moment("created"), at("amount"))}
-    source = ApiSource("hubspot", connect, lambda _: {}, (deals,), Company.clock, Company.totals, counted)
+    source = ApiSource(
+        *("hubspot", connect, lambda _: {}, (deals,), Company.clock, Company.totals, counted),
+        deals=Deals("deals", amount_in_raw("/amount")),
+    )
     monkeypatch.setattr(hubspot, "SOURCE", source)
     made.write(1)
     made.write(2)

@@ -311,6 +311,26 @@ def test_a_wrong_value_of_a_variable_is_not_looked_for_in_the_file(
     assert [line for line in said if line.startswith(f"{path.name}: base_currency: ")]
 
 
+@pytest.mark.parametrize("value", ['{"token": 4711}', '"4711"', '{"token": {"is": 4711}}'])
+def test_a_wrong_value_that_may_be_a_secret_is_not_shown(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPIMART_HUBSPOT", value)
+    said = refusal()
+    assert said.startswith("environment")
+    assert "hubspot" in said
+    assert "4711" not in said
+
+
+@pytest.mark.parametrize(("mode", "is_told"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_dotenv_that_everybody_can_read_is_warned_about(
+    dotenv: Write, caplog: pytest.LogCaptureFixture, mode: int, *, is_told: bool
+) -> None:
+    file = dotenv("KPIMART_HUBSPOT__TOKEN=hunter2")
+    file.chmod(mode)
+    load_settings()
+    expected = ["everybody on this machine can read .env: chmod 600 .env"] if is_told else []
+    assert [record.getMessage() for record in caplog.records] == expected
+
+
 def test_a_list_in_a_variable_that_is_no_json_is_told_how_to_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPIMART_SOURCES", "files")
     assert refusal().startswith('environment: error parsing value for field "sources"')

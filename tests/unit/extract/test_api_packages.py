@@ -22,7 +22,7 @@ from kpimart.extract.landing import (
     pending_batches,
 )
 from kpimart.extract.packages import FetchReport, complete_packages, fetch
-from kpimart.extract.source import ApiObject, ApiSource, Cursor, Json, Listing, Page, iso_moment
+from kpimart.extract.source import ApiObject, ApiSource, Cursor, Deals, Json, Listing, Page, amount_in_raw, iso_moment
 from kpimart.settings import Settings
 from kpimart.upkeep import keep_up
 from kpimart.warehouse import open_warehouse
@@ -111,7 +111,10 @@ def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Company:
         "deals", read=Company.read, keep=("id", "amount"), updated_at=iso_moment("changed"), needed={"id": (int,)}
     )
     people = ApiObject[Company]("owners", read=lambda _, __: iter([Page([{"id": 1}], {})]), keep=("id",))
-    source = ApiSource("hubspot", connect, lambda _: {}, (deals, people), server_time=Company.clock)
+    source = ApiSource(
+        *("hubspot", connect, lambda _: {}, (deals, people), Company.clock),
+        deals=Deals("deals", amount_in_raw("/amount")),
+    )
     monkeypatch.setattr(packages, "api_source", lambda _: source)
     for number in range(1, 6):
         company.write(number, amount=10 * number)

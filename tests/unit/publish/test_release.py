@@ -16,12 +16,13 @@ import duckdb
 import pytest
 
 from kpimart.errors import BuildFailed, GateRefused, ReleaseDamaged, ReleaseNotFound, StorageFailed
-from kpimart.publish import files, release
+from kpimart.publish import contract, files, release
 from kpimart.publish.contract import PUBLISHED
 from kpimart.publish.release import Release
 from kpimart.publish.shelf import Shelf
 
 EARLIER = datetime(2026, 1, 1, tzinfo=UTC)
+WITH_UV = Path(__file__).parents[3] / ".ci" / "with-uv"
 
 PUBLISHER = """
 import sys
@@ -81,6 +82,30 @@ def test_the_file_is_written_for_old_drivers(company) -> None:
     tags = company.ask("select tags['storage_version'] from duckdb_databases() where database_name = 'reporting'")
     assert tags == [("v1.0.0+",)]
     assert made.database.read_bytes()[8:12] == b"DUCK"
+
+
+READ_ALL = """
+import json, sys
+import duckdb
+with duckdb.connect(sys.argv[1], read_only=True) as connection:
+    connection.execute("set TimeZone = 'UTC'")
+    names = connection.execute("select table_name from information_schema.tables order by 1").fetchall()
+    read_all = 'select columns(*)::varchar from "{}" order by all'
+    rows = {name: connection.execute(read_all.format(name)).fetchall() for name, in names}
+    print(json.dumps([duckdb.__version__, rows]))
+"""
+
+
+def test_duckdb_1_0_reads_every_table_and_view_as_this_one_does(published) -> None:
+    database = release.served_file(published.home)
+    python = [WITH_UV, "run", "--no-project", "--isolated", "--no-build", "--python", sys.executable]
+    read = subprocess.run([*python, "--with", "duckdb==1.0.0", "python", "-c", READ_ALL, database], capture_output=True)
+    if b"duckdb==1.0.0" in read.stderr:
+        pytest.skip(f"DuckDB 1.0 cannot be installed here: {read.stderr.decode().strip()}")
+    version, then = json.loads(read.stdout)
+    now = json.loads(subprocess.check_output([sys.executable, "-c", READ_ALL, database]))[1]
+    assert (version, then) == ("1.0.0", now)
+    assert len(then) == len(PUBLISHED) + len(contract.ENTITY_LEVELS) * len(contract.GRAINS)
 
 
 def test_nobody_is_given_the_right_to_write_a_release(company) -> None:

@@ -92,6 +92,19 @@ def test_every_table_with_a_key_has_it_as_its_primary_key(loaded: Any) -> None:
     assert {name: key for name, key in found if name != "access_scope"} == keys
 
 
+def test_keys_and_what_is_looked_up_are_in_the_order_of_their_bytes(loaded: Any) -> None:
+    """In the order of DuckDB, whatever the language of the database; and nothing of a key is empty."""
+    _, target = loaded
+    found = target.ask(
+        """
+        select attname::text, attnotnull from pg_attribute
+        where attrelid = 'kpi_value'::regclass and attcollation = '"C"'::regcollation order by attname
+        """
+    )
+    key = [(name, True) for name in ("entity_key", "entity_level", "kpi_code")]
+    assert found == [*key, ("manager_id", False), ("period_grain", True)]
+
+
 POISON = """
 update core.fct_deal set deal_name = case deal_id
     when 'files:1' then 'nul ' || chr(0) || ' nul' when 'files:2' then '''); drop table deal; --'
