@@ -91,7 +91,15 @@ class Scheduler:
             now = str(self.ask("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
             return now if now in ENDED else None
 
-        return self.until(f"{dag_id} {run_id} ends", state)
+        try:
+            return self.until(f"{dag_id} {run_id} ends", state)
+        except AssertionError as late:
+            late.add_note(f"its tasks: {self.states(dag_id, run_id)}")
+            raise
+
+    def states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
+        """The state of each task of a run, by the last part of its id."""
+        return {name: task["state"] for name, task in self.tasks(dag_id, run_id).items()}
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task handed on."""
@@ -119,7 +127,9 @@ class Scheduler:
         raise AssertionError(f"waited {SECONDS} s in vain until {what}; the servers said:\n{self._last_words()}")
 
     def _last_words(self) -> str:
-        return (self.home / "servers.log").read_text()[-5000:]
+        # The API server tells of each request, the dag processor of each file.
+        said = (self.home / "servers.log").read_text().splitlines()
+        return "\n".join([line for line in said if not line.startswith(("api-server", "dag-processor"))][-60:])
 
 
 @contextmanager

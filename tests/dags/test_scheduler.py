@@ -67,8 +67,7 @@ def first_night(stage: Stage) -> str:
         return task.get("pid") if task.get("state") == "running" else None
 
     os.kill(stage.airflow.until("core is built", core_at_work), signal.SIGKILL)
-    state = stage.airflow.ended(NIGHTLY, run_id)
-    assert state == "success", {name: task["state"] for name, task in stage.airflow.tasks(NIGHTLY, run_id).items()}
+    assert stage.airflow.ended(NIGHTLY, run_id) == "success", stage.airflow.states(NIGHTLY, run_id)
     return run_id
 
 
