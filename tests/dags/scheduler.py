@@ -1,6 +1,7 @@
 """A real Airflow of the tests' own: scheduler, dag processor, triggerer, API server, and tasks in their processes.
 
-SQLite and LocalExecutor, in a temporary folder, on free ports of loopback. People talk to it through its REST API.
+PostgreSQL and LocalExecutor, in temporary folders, on free ports of loopback; on SQLite the servers lock each other out
+of a busy machine. People talk to it through its REST API.
 """
 
 import http.server
@@ -8,20 +9,19 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import requests
 from airflow_instance import AIRFLOW, REPOSITORY
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+from postgres import running_postgres
 
 ENDED = {"success", "failed"}
 SECONDS = 900
@@ -30,22 +30,15 @@ USER, PASSWORD = "nora", "of the tests"
 T = TypeVar("T")
 
 
-def _patient_session() -> requests.Session:
-    """Asks again where SQLite was locked by another of the servers, which the API tells as its own failure."""
-    session = requests.Session()
-    retry = Retry(total=6, backoff_factor=0.5, status_forcelist=[500], allowed_methods=None, raise_on_status=False)
-    session.mount("http://", HTTPAdapter(max_retries=retry))
-    return session
-
-
 @dataclass
 class Scheduler:
     """The servers, and what was asked of them so far."""
 
     home: Path
     url: str
+    database: str
     environment: dict[str, str]
-    _session: requests.Session = field(default_factory=_patient_session, repr=False)
+    _session: requests.Session = field(default_factory=requests.Session, repr=False)
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         """One request to the REST API as the user, and its JSON."""
@@ -113,7 +106,7 @@ class Scheduler:
 
     def change_metadata(self, sql: str) -> None:
         """Change Airflow's own database, where a test cannot wait for hours."""
-        with sqlite3.connect(self.home / "airflow.db", timeout=60) as connection:
+        with psycopg.connect(self.database) as connection:
             connection.execute(sql)
 
     def until(self, what: str, found: Callable[[], T | None]) -> T:
@@ -135,6 +128,13 @@ class Scheduler:
 @contextmanager
 def running(home: Path, **variables: str) -> Iterator[Scheduler]:
     """The servers, for as long as the block lasts; they and all that they started end with it."""
+    with running_postgres() as database, _airflow_on(database, home, variables) as scheduler:
+        scheduler.command("pools", "set", "kpimart_writer", "1", "one process writes the warehouse")
+        yield scheduler
+
+
+@contextmanager
+def _airflow_on(database: str, home: Path, variables: Mapping[str, str]) -> Iterator[Scheduler]:
     port = free_port()
     passwords = home / "passwords.json"
     passwords.write_text(json.dumps({USER: PASSWORD}))
@@ -153,15 +153,14 @@ def running(home: Path, **variables: str) -> Iterator[Scheduler]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "2",
-        # They all write one file, and wait for each other for as long as a busy machine may take.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=120",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.replace("postgresql://", "postgresql+psycopg2://"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
     }
-    scheduler = Scheduler(home, f"http://127.0.0.1:{port}", kept | own | variables)
+    scheduler = Scheduler(home, f"http://127.0.0.1:{port}", database, kept | own | variables)
     with (home / "servers.log").open("wb") as said:
         # A session of its own, so that whatever it started can be ended with it.
         servers = subprocess.Popen(
@@ -174,7 +173,6 @@ def running(home: Path, **variables: str) -> Iterator[Scheduler]:
         )
     try:
         scheduler.until("the API answers", lambda: _is_healthy(scheduler.url, servers))
-        scheduler.command("pools", "set", "kpimart_writer", "1", "one process writes the warehouse")
         yield scheduler
     finally:
         os.killpg(servers.pid, signal.SIGTERM)
