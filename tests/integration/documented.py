@@ -21,7 +21,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 EXECUTED = ("bash", "sql", "python", "diff")
-BLOCK_SECONDS = 300
+BLOCK_SECONDS = 900
 MAIN_JOB = "make run\n"
 
 # What a reader has cloned, as far as the examples touch it.
