@@ -187,7 +187,7 @@ def object_names(source: str) -> tuple[str, ...]:
 
 def deals_in_raw(decisions: Mapping[str, Any]) -> dict[str, Deals]:
     """What of raw is a deal, by source; decisions: what raw keeps of the settings (`Settings.decisions`)."""
-    mapped = {"files": FilesSettings, "sql": SqlSettings}
+    mapped: Mapping[str, type[FilesSettings | SqlSettings]] = {"files": FilesSettings, "sql": SqlSettings}
     return {
         source: api_source(source).deals
         if source in API_SOURCES
