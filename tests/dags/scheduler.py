@@ -117,9 +117,10 @@ class Scheduler:
             if answer:
                 return answer
             time.sleep(1)
-        raise AssertionError(f"waited {SECONDS} s in vain until {what}; the servers said:\n{self._last_words()}")
+        raise AssertionError(f"waited {SECONDS} s in vain until {what}; the servers said:\n{self.last_words()}")
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """What the servers said at last."""
         # The API server tells of each request, the dag processor of each file.
         said = (self.home / "servers.log").read_text().splitlines()
         return "\n".join([line for line in said if not line.startswith(("api-server", "dag-processor"))][-60:])
@@ -172,10 +173,12 @@ def _airflow_on(database: str, home: Path, variables: Mapping[str, str]) -> Iter
             start_new_session=True,
         )
     try:
-        scheduler.until("the API answers", lambda: _is_healthy(scheduler.url, servers))
+        scheduler.until("the API answers", lambda: servers.poll() is not None or _is_healthy(scheduler.url))
+        assert servers.poll() is None, f"airflow standalone has ended: {scheduler.last_words()}"
         yield scheduler
     finally:
-        os.killpg(servers.pid, signal.SIGTERM)
+        if servers.poll() is None:
+            os.killpg(servers.pid, signal.SIGTERM)
         try:
             servers.wait(30)
         except subprocess.TimeoutExpired:
@@ -183,8 +186,7 @@ def _airflow_on(database: str, home: Path, variables: Mapping[str, str]) -> Iter
             servers.wait(30)
 
 
-def _is_healthy(url: str, servers: subprocess.Popen[bytes]) -> bool:
-    assert servers.poll() is None, "airflow standalone has ended"
+def _is_healthy(url: str) -> bool:
     try:
         health = requests.get(f"{url}/api/v2/monitor/health", timeout=5).json()
     except (requests.ConnectionError, requests.Timeout, requests.JSONDecodeError):
