@@ -510,8 +510,8 @@ def load_settings(config: Path | None = None, *, home: Path | None = None) -> Se
         settings = Settings(**values)
     except ValidationError as error:
         raise SettingsError(_explain(error, path, variables)) from error
-    if exposed := " ".join(map(str, exposed_secrets(settings))):
-        _log.warning("everybody on this machine can read %s: chmod 600 %s", exposed, exposed)
+    if exposed := exposed_secrets(settings):
+        _log.warning(exposed)
     chosen = {"config": path, **({"home": home} if home else {})}
     return settings.model_copy(update=chosen)
 
@@ -524,9 +524,10 @@ def secret_files(settings: Settings) -> list[Path]:
     return [file for file in (*named, *kept) if file.is_file()]
 
 
-def exposed_secrets(settings: Settings) -> list[Path]:
-    """Those of the files that everybody on this machine can read."""
-    return [file for file in secret_files(settings) if file.stat().st_mode & stat.S_IROTH]
+def exposed_secrets(settings: Settings) -> str:
+    """Which of the files everybody on this machine can read, and what to do; empty where there is none."""
+    names = " ".join(str(file) for file in secret_files(settings) if file.stat().st_mode & stat.S_IROTH)
+    return f"everybody on this machine can read {names}: chmod 600 {names}" if names else ""
 
 
 def _variables() -> list[dict[str, Any]]:

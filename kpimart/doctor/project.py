@@ -31,8 +31,8 @@ def settings(asked: Asked) -> str:
 
 def secrets(asked: Asked) -> Check | str:
     """Whether files with secrets are for their owner only."""
-    if exposed := " ".join(map(str, exposed_secrets(asked.settings))):
-        return Check("secrets", "warning", f"everybody on this machine can read {exposed}: chmod 600 {exposed}")
+    if exposed := exposed_secrets(asked.settings):
+        return Check("secrets", "warning", exposed)
     there = ", ".join(map(str, secret_files(asked.settings)))
     return f"{there or 'no file'} holds secrets; others come from the environment"
 
