@@ -121,6 +121,11 @@ def make(
             layer=layer,
             full_refresh=is_live(made) and (full_refresh or is_other),
         )
+        if layer in (None, LAYERS[-1]):
+            # Its libraries take seconds to import; who only looks at figures must not wait for them.
+            from kpimart.insight.statistics.steps import take_all
+
+            take_all(made.database, tell)
     except KpiMartError:
         # A disk that is full takes no record either; what filled it is to be told.
         with suppress(StorageFailed):

@@ -5,6 +5,7 @@ PATHS_OF_LAYERS = {
     "intermediate": ("models/intermediate",),
     "core": ("models/marts/core",),
     "kpi": ("models/marts/kpi",),
+    "insight": ("models/marts/insight",),
 }
 """A layer's folders in the dbt project; the first one has the seeds too."""
 

@@ -66,7 +66,7 @@ def tables_page() -> str:
     """Every published table, and the wide views."""
     return _page(
         "Published tables",
-        "`kpimart/publish/contract.py`",
+        "`kpimart/publish/contract/`",
         f"Contract version {CONTRACT_VERSION}. Every release holds these tables in its DuckDB file, and each of them "
         "as `parquet/<table>.parquet`. Columns may be added; a change to one that is listed is a new major version. "
         "How to open a release: [Read the figures](../how-to/read-the-figures.md).",
@@ -575,7 +575,7 @@ def cli_page() -> str:
     command: Any = typer.main.get_command(importlib.import_module(entry_point.module).app)
     return _page(
         "Command line",
-        "`kpimart/cli.py`",
+        "`kpimart/cli/`",
         "Exit codes: 0 done, 2 wrong usage or settings, 3 a gate refused, 4 the source or PostgreSQL could not "
         "be reached, 1 anything else. What to do then: [Runbook](../runbook.md).",
         _command_sections(command, command.make_context("kpimart", [], resilient_parsing=True)),

@@ -73,7 +73,7 @@ def check_contract(connection: duckdb.DuckDBPyConnection, origin: Origin) -> Non
         listed = "".join(f"\n  {problem}" for problem in problems)
         raise BuildFailed(
             f"build {origin.build.build_id} does not keep the published contract:{listed}\n"
-            "  what now   mend the model, or change kpimart/publish/contract.py and announce it in the CHANGELOG"
+            "  what now   mend the model, or change kpimart/publish/contract/ and announce it in the CHANGELOG"
         )
 
 

@@ -21,6 +21,7 @@ from xlsxwriter.exceptions import XlsxWriterException  # type: ignore[import-unt
 
 from kpimart.errors import SettingsError, StorageFailed
 from kpimart.publish import contract
+from kpimart.publish.contract.shape import AMOUNT
 from kpimart.publish.release import silently
 from kpimart.publish.shelf import Release
 from kpimart.sql import quoted
@@ -238,4 +239,4 @@ def _kpi_format(unit: str, shown: str | None) -> str:
 
 
 def _type_format(data_type: str) -> str:
-    return "#,##0.00" if data_type == contract.AMOUNT else "General"
+    return "#,##0.00" if data_type == AMOUNT else "General"

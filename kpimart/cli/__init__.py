@@ -1,22 +1,20 @@
 """The command line: reads options, calls the package, prints. Exit codes are those of `kpimart.errors`."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import RenderableType
 
 from kpimart import figures, pipeline, render, report
+from kpimart.cli import insight
+from kpimart.cli.shared import AsJson, Config, Lang, Level, ReleaseId, show, show_json
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, SettingsError
-from kpimart.language import Language
 from kpimart.quality.override import Override
 from kpimart.quality.wording import readable
 from kpimart.settings import Settings, load_settings
@@ -35,16 +33,13 @@ app = typer.Typer(
 demo = typer.Typer(help="A small company that lives, to try everything on.", no_args_is_help=True)
 app.add_typer(demo, name="demo")
 kpi = typer.Typer()
+kpi.add_typer(insight.commands)
 app.add_typer(kpi, name="kpi")
 releases = typer.Typer()
 app.add_typer(releases, name="releases")
 export = typer.Typer(help="Bring a release to where others work with it.", no_args_is_help=True)
 app.add_typer(export, name="export")
 
-Config = Annotated[
-    Path | None, typer.Option("--config", help="The kpimart.toml to use.", show_default="./kpimart.toml")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Files = Annotated[Path | None, typer.Option("--files", help="Folder of the export, for the source 'files'.")]
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.")]
 Objects = Annotated[list[str] | None, typer.Option("--object", help="Only this object of the source; repeat it.")]
@@ -53,9 +48,6 @@ KnownAt = Annotated[str | None, typer.Option("--known-at", help="Read only what 
 FullRefresh = Annotated[
     bool, typer.Option("--full-refresh", help="Derive every deal anew, also those that nothing new is known of.")
 ]
-Level = Literal["manager", "department", "company"]
-Lang = Annotated[Language, typer.Option("--lang", help="Language of names and headings.")]
-ReleaseId = Annotated[str | None, typer.Option("--release", help="A release.", show_default="the current one")]
 BuildId = Annotated[str | None, typer.Argument(help="The build.", show_default="the last one")]
 
 
@@ -92,7 +84,7 @@ def run(
             tell=tell,
         )
     if as_json:
-        _print_json(
+        show_json(
             {
                 "batches": [dataclasses.asdict(batch) for batch in done.extraction.batches],
                 "build": done.build.build_id,
@@ -103,7 +95,7 @@ def run(
             }
         )
     else:
-        _print(*report.of_run(settings, done, codes))
+        show(*report.of_run(settings, done, codes))
 
 
 @app.command()
@@ -119,9 +111,9 @@ def extract(
     with _progress() as tell:
         extraction = pipeline.extract(settings, source=source, objects=objects, files=files, tell=tell)
     if as_json:
-        _print_json([dataclasses.asdict(batch) for batch in extraction.batches])
+        show_json([dataclasses.asdict(batch) for batch in extraction.batches])
     else:
-        _print(*report.of_batches(extraction))
+        show(*report.of_batches(extraction))
 
 
 @app.command()
@@ -141,9 +133,9 @@ def watch(
     def take() -> None:
         with _progress() as tell:
             done = pipeline.run(settings, source="files", files=files, tell=tell)
-        _print(*report.of_run(settings, done, codes))
+        show(*report.of_run(settings, done, codes))
 
-    watch_folder(settings, files, take, settle_seconds=settle, say=_print)
+    watch_folder(settings, files, take, settle_seconds=settle, say=show)
 
 
 @app.command()
@@ -165,9 +157,9 @@ def build(
             tell=tell,
         )
     if as_json:
-        _print_json(dataclasses.asdict(made))
+        show_json(dataclasses.asdict(made))
     else:
-        _print(*report.of_warnings(made.warnings), f"build {made.build_id} is ready for its gate: kpimart validate")
+        show(*report.of_warnings(made.warnings), f"build {made.build_id} is ready for its gate: kpimart validate")
 
 
 @app.command()
@@ -176,9 +168,9 @@ def validate(build_id: BuildId = None, config: Config = None, as_json: AsJson = 
     with _progress() as tell:
         verdict = pipeline.validate(load_settings(config), build_id, tell=tell)
     if as_json:
-        _print_json([dataclasses.asdict(result) for result in verdict.results])
+        show_json([dataclasses.asdict(result) for result in verdict.results])
     else:
-        _print(*report.of_gate_warnings(verdict), f"{verdict.count('passed')} expectations passed: kpimart publish")
+        show(*report.of_gate_warnings(verdict), f"{verdict.count('passed')} expectations passed: kpimart publish")
 
 
 @app.command()
@@ -201,9 +193,9 @@ def publish(
             load_settings(config), build_id, override=override, make_current=make_current, tell=tell
         )
     if as_json:
-        _print_json(dataclasses.asdict(release))
+        show_json(dataclasses.asdict(release))
     else:
-        _print(report.of_release(release))
+        show(report.of_release(release))
 
 
 @app.command()
@@ -217,9 +209,9 @@ def accept(
     """Accept a batch that the raw gate held; the next build reads it."""
     accepted = pipeline.accept(load_settings(config), Override(by, reason), batch_id)
     if as_json:
-        _print_json(accepted)
+        show_json(accepted)
     else:
-        _print(f"accepted: {', '.join(accepted)}", "build on it: kpimart run")
+        show(f"accepted: {', '.join(accepted)}", "build on it: kpimart run")
 
 
 @kpi.callback(invoke_without_command=True)
@@ -249,9 +241,9 @@ def kpi_table(
     chosen = codes or figures.profile_kpis(settings.profile, settings.seeds)
     found = figures.read_figures(release.database, level=by, period=period, kpi_codes=chosen, language=lang)
     if as_json:
-        _print_json(dataclasses.asdict(found))
+        show_json(dataclasses.asdict(found))
     else:
-        _print(render.figures_table(found, by, lang))
+        show(render.figures_table(found, by, lang))
 
 
 @kpi.command()
@@ -284,9 +276,9 @@ def explain(
         shown_rows=None if list_all else SHOWN_ROWS,
     )
     if as_json:
-        _print_json({**dataclasses.asdict(explained), "differences": explained.differences})
+        show_json({**dataclasses.asdict(explained), "differences": explained.differences})
     else:
-        _print(*report.of_explanation(explained))
+        show(*report.of_explanation(explained))
     if explained.differences:
         raise typer.Exit(KpiMartError.exit_code)
 
@@ -321,9 +313,9 @@ def simulate(
         like_last_year=like_last_year,
     )
     if as_json:
-        _print_json(dataclasses.asdict(simulation))
+        show_json(dataclasses.asdict(simulation))
     else:
-        _print(*report.of_simulation(simulation, by))
+        show(*report.of_simulation(simulation, by))
 
 
 @app.command()
@@ -334,9 +326,9 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
     settings = load_settings(config)
     now = read_status(settings.home, utc_now)
     if as_json:
-        _print_json({**dataclasses.asdict(now), "gate": now.gate.model_dump() if now.gate else None})
+        show_json({**dataclasses.asdict(now), "gate": now.gate.model_dump() if now.gate else None})
         return
-    _print(*report.of_status(settings, now))
+    show(*report.of_status(settings, now))
 
 
 @app.command()
@@ -346,9 +338,9 @@ def quarantine(config: Config = None, as_json: AsJson = False) -> None:
 
     records = read_quarantine(load_settings(config).home)
     if as_json:
-        _print_json([dataclasses.asdict(record) for record in records])
+        show_json([dataclasses.asdict(record) for record in records])
     else:
-        _print(*report.of_quarantine(records))
+        show(*report.of_quarantine(records))
 
 
 @app.command()
@@ -362,9 +354,9 @@ def reconcile(config: Config = None, source: Source = None, as_json: AsJson = Fa
             compare(settings, name, clock=utc_now, tell=tell) for name in ([source] if source else settings.sources)
         ]
     if as_json:
-        _print_json([dataclasses.asdict(each) for each in compared])
+        show_json([dataclasses.asdict(each) for each in compared])
     else:
-        _print(*(part for each in compared for part in report.of_reconciliation(each)))
+        show(*(part for each in compared for part in report.of_reconciliation(each)))
     if any(each.unexplained for each in compared):
         raise typer.Exit(KpiMartError.exit_code)
 
@@ -391,16 +383,16 @@ def forget(
         raise SettingsError("--json asks nobody; add --yes to erase, or leave it out to look first")
     if not is_sure:
         found = look(settings, name, texts)
-        _print(*report.of_finding(found))
+        show(*report.of_finding(found))
         if found.is_done:
             return
         typer.confirm("Erase this for good?", abort=True)
     with _progress() as tell:
         finding = erase(settings, name, by=by, reason=reason, also=texts, clock=utc_now, tell=tell)
     if as_json:
-        _print_json(dataclasses.asdict(finding))
+        show_json(dataclasses.asdict(finding))
     else:
-        _print(*report.of_finding(finding), f"{record} is forgotten")
+        show(*report.of_finding(finding), f"{record} is forgotten")
 
 
 @releases.callback(invoke_without_command=True)
@@ -415,9 +407,9 @@ def releases_table(context: typer.Context, config: Config = None, as_json: AsJso
     settings = load_settings(config)
     listed = all_releases(settings.home)
     if as_json:
-        _print_json([{**dataclasses.asdict(release), "path": release.database} for release in listed])
+        show_json([{**dataclasses.asdict(release), "path": release.database} for release in listed])
         return
-    _print(*report.of_releases(settings, listed), *damaged_releases(settings.home).values())
+    show(*report.of_releases(settings, listed), *damaged_releases(settings.home).values())
 
 
 @releases.command("diff")
@@ -446,9 +438,9 @@ def releases_diff(
         limit=None if list_all else SHOWN_CELLS,
     )
     if as_json:
-        _print_json({**dataclasses.asdict(found), "cell_count": found.cell_count})
+        show_json({**dataclasses.asdict(found), "cell_count": found.cell_count})
     else:
-        _print(*report.of_difference(found))
+        show(*report.of_difference(found))
 
 
 @app.command()
@@ -464,7 +456,7 @@ def verify(
     with _progress() as tell:
         found = pipeline.verify(load_settings(config), release_id, rebuild=rebuild, tell=tell)
     if as_json:
-        _print_json(
+        show_json(
             {
                 "release": dataclasses.asdict(found.release),
                 "chain": found.chain,
@@ -473,7 +465,7 @@ def verify(
             }
         )
     else:
-        _print(*report.of_verification(found))
+        show(*report.of_verification(found))
     if not found.is_right:
         raise typer.Exit(KpiMartError.exit_code)
 
@@ -497,7 +489,7 @@ def export_workbook(
     with _progress() as tell:
         sheets = write(release, file, settings.zone, tables or (), tell)
     rows = sum(sheet.rows for sheet in sheets)
-    _print(f"release {release.release_id}: {len(sheets)} tables, {rows:,} rows in {file}")
+    show(f"release {release.release_id}: {len(sheets)} tables, {rows:,} rows in {file}")
 
 
 @export.command("parquet")
@@ -512,7 +504,7 @@ def export_parquet(
 
     home = load_settings(config).home
     release = verify_release(home, find(home, release_id).release_id)
-    _print(f"release {release.release_id}: {len(write(release, folder))} tables in {folder}")
+    show(f"release {release.release_id}: {len(write(release, folder))} tables in {folder}")
 
 
 @export.command("postgres")
@@ -525,9 +517,9 @@ def export_postgres(
     with _progress() as tell:
         done = pipeline.export_postgres(load_settings(config), release_id, tell=tell)
     if as_json:
-        _print_json(dataclasses.asdict(done))
+        show_json(dataclasses.asdict(done))
     else:
-        _print(*report.of_export(done))
+        show(*report.of_export(done))
 
 
 @export.command("postgres-roles")
@@ -547,9 +539,9 @@ def rollback(
     """Serve another release, after its checksums were found right."""
     release = pipeline.rollback(load_settings(config), release_id)
     if as_json:
-        _print_json(dataclasses.asdict(release))
+        show_json(dataclasses.asdict(release))
     else:
-        _print(report.of_release(release))
+        show(report.of_release(release))
 
 
 @app.command("close")
@@ -592,9 +584,9 @@ def closes(config: Config = None, as_json: AsJson = False) -> None:
     settings = load_settings(config)
     decided = decisions(settings.home)
     if as_json:
-        _print_json([dataclasses.asdict(decision) for decision in decided])
+        show_json([dataclasses.asdict(decision) for decision in decided])
     else:
-        _print(*report.of_decisions(settings, decided))
+        show(*report.of_decisions(settings, decided))
 
 
 @app.command()
@@ -623,9 +615,9 @@ def backup(
     with _progress() as tell:
         done = save(settings, place, keep=keep or settings.backup.keep, clock=utc_now, tell=tell)
     if as_json:
-        _print_json(dataclasses.asdict(done))
+        show_json(dataclasses.asdict(done))
     else:
-        _print(*report.of_backup(done))
+        show(*report.of_backup(done))
 
 
 @app.command()
@@ -647,9 +639,9 @@ def restore(
     with _progress() as tell:
         done = bring_back(settings.home, place, backup_id, replace=replace, tell=tell)
     if as_json:
-        _print_json(dataclasses.asdict(done))
+        show_json(dataclasses.asdict(done))
     else:
-        _print(*report.of_restoration(settings, done))
+        show(*report.of_restoration(settings, done))
 
 
 @app.command()
@@ -660,9 +652,9 @@ def upkeep(config: Config = None, as_json: AsJson = False) -> None:
     with _progress() as tell:
         done = keep_up(load_settings(config), clock=utc_now, tell=tell)
     if as_json:
-        _print_json(dataclasses.asdict(done))
+        show_json(dataclasses.asdict(done))
     else:
-        _print(*report.of_upkeep(done))
+        show(*report.of_upkeep(done))
 
 
 @app.command()
@@ -691,9 +683,9 @@ def upgrade(
         with _progress() as tell:
             found = bring_up(settings, place, clock=utc_now, tell=tell)
     if as_json:
-        _print_json(dataclasses.asdict(found))
+        show_json(dataclasses.asdict(found))
     else:
-        _print(*report.of_upgrade(settings, found, is_done=bool(found.older) and not only_look))
+        show(*report.of_upgrade(settings, found, is_done=bool(found.older) and not only_look))
     if found.older and only_look:
         raise typer.Exit(KpiMartError.exit_code)
 
@@ -705,9 +697,9 @@ def doctor(config: Config = None, files: Files = None, as_json: AsJson = False) 
 
     checks = examine(load_settings(config), files)
     if as_json:
-        _print_json([dataclasses.asdict(check) for check in checks])
+        show_json([dataclasses.asdict(check) for check in checks])
     else:
-        _print(render.rows_table(("check", "", "found"), [dataclasses.astuple(check) for check in checks]))
+        show(render.rows_table(("check", "", "found"), [dataclasses.astuple(check) for check in checks]))
     if any(check.outcome == "failed" for check in checks):
         raise typer.Exit(KpiMartError.exit_code)
 
@@ -726,7 +718,7 @@ def dashboard(
     settings = load_settings(config)
     # A profile that is not there is told here, not to everybody who opens a page.
     figures.profile_kpis(settings.profile, settings.seeds)
-    serve(settings, host, port, _print)
+    serve(settings, host, port, show)
 
 
 @demo.command("export")
@@ -736,7 +728,7 @@ def demo_export(folder: Annotated[Path, typer.Argument(help="Where to write the 
 
     with storage_errors(f"writing the demo company into {folder}"):
         export(folder)
-    _print(f"the demo company's export lies in {folder}")
+    show(f"the demo company's export lies in {folder}")
 
 
 @demo.command("serve")
@@ -763,7 +755,7 @@ def demo_serve(
     with listening(port, host) as listener:
         world = World(until=day, opened_on=years_before(day, years))
         served = Served(world, limits=limits, live=live)
-        _print(render.rows_table(("api", "", ""), access(listener)))
+        show(render.rows_table(("api", "", ""), access(listener)))
         run_until_interrupted(served, listener)
 
 
@@ -779,18 +771,18 @@ def demo_run(
     codes = figures.profile_kpis(settings.profile, settings.seeds)
     with served_company(settings) as company:
         for number, night in enumerate(company.nights(nights), start=1):
-            _print(f"night {number} of {nights}, {night.astimezone(settings.zone):%Y-%m-%d %H:%M}")
+            show(f"night {number} of {nights}, {night.astimezone(settings.zone):%Y-%m-%d %H:%M}")
             with _progress() as tell:
                 done = pipeline.run(company.settings, as_of=night, tell=tell)
             told = report.of_run(settings, done, codes) if number == nights else report.of_batches(done.extraction)
-            _print(*told, "")
+            show(*told, "")
 
 
 def _print_decision(settings: Settings, decision: "Decision", *, as_json: bool) -> None:
     if as_json:
-        _print_json(dataclasses.asdict(decision))
+        show_json(dataclasses.asdict(decision))
     else:
-        _print(*report.of_decision(settings, decision))
+        show(*report.of_decision(settings, decision))
 
 
 def _refuse_options_before(context: typer.Context) -> None:
@@ -819,28 +811,3 @@ def _progress() -> Iterator[Callable[[str], None]]:
     console = render.console(to_stderr=True)
     with console.status("starting") as line:
         yield line.update
-
-
-def _print(*told: RenderableType) -> None:
-    console = render.console()
-    for part in told:
-        # A command that is to be copied stays on its line.
-        console.print(readable(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
-
-
-def _print_json(content: Any) -> None:
-    print(json.dumps(content, default=_as_json, indent=2, ensure_ascii=False))
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal | Path):
-        return str(value)
-    if hasattr(value, "total_seconds"):
-        return value.total_seconds()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Tables that SQL carries badly: read from a build over Arrow, computed, and written back beside its models."""

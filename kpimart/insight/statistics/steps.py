@@ -1,0 +1,19 @@
+"""The step between dbt and the gate: every table that statistics fill, in the order in which they read each other."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from kpimart.warehouse import open_database, transaction
+
+STEPS: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {}
+"""Table of the schema `insight` → what writes it anew, with all its rows."""
+
+
+def take_all(database: Path, tell: Callable[[str], None]) -> None:
+    """Write every table of STEPS into a build whose models are made; all of them or none. Raises StorageFailed."""
+    with open_database(database, read_only=False) as connection, transaction(connection):
+        for table, write in STEPS.items():
+            tell(f"computing {table}")
+            write(connection)
