@@ -38,7 +38,7 @@ def storage_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+        what = "the disk is full" if _comes_of_a_full_disk(error) else error.strerror or str(error)
         raise StorageFailed(
             f"{doing}: {what} ({error.filename or 'no file named'}); make room or grant the right, then rerun"
         ) from error
@@ -51,6 +51,15 @@ def storage_errors(doing: str) -> Iterator[None]:
         if not is_storage and not any(said in str(error) for said in ("Could not write file", "Cannot open file")):
             raise
         raise StorageFailed(f"{doing}: {error}; look after the room and the rights there, then rerun") from error
+
+
+def _comes_of_a_full_disk(error: BaseException | None) -> bool:
+    """Whether a disk was full, or what was not written then is missed now by who cleans up after it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextmanager

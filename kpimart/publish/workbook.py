@@ -4,6 +4,7 @@ Texts are written as texts, whatever they begin with, and those that Excel would
 get the prefix that keeps them texts. Numbers become Excel's doubles, moments local times of the business time zone.
 """
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -76,7 +77,10 @@ def export_workbook(
         sheets = [_sheet(connection, name) for name in tables or DEFAULT_TABLES]
         _require_room(sheets, release)
         try:
-            _write(connection, release, coming, zone, sheets, tell)
+            # Packed in memory: a packer that is left with half a file tells of it on its own, wherever it ends.
+            packed = io.BytesIO()
+            _write(connection, release, packed, zone, sheets, tell)
+            coming.write_bytes(packed.getbuffer())
             coming.replace(file)
         except XlsxWriterException as error:
             raise StorageFailed(f"writing {file}: {error}; make room or grant the right, then rerun") from error
@@ -109,9 +113,9 @@ def _require_room(sheets: Sequence[Sheet], release: Release) -> None:
 class _Book:
     """The workbook while it is written, with its formats, each made once."""
 
-    def __init__(self, file: Path, release: Release, zone: ZoneInfo, kpi_formats: dict[str, str]) -> None:
+    def __init__(self, file: IO[bytes], release: Release, zone: ZoneInfo, kpi_formats: dict[str, str]) -> None:
         self.book = xlsxwriter.Workbook(
-            str(file),
+            file,
             {
                 "constant_memory": True,
                 "strings_to_formulas": False,
@@ -170,7 +174,7 @@ def _fitting(text: str) -> str:
 def _write(
     connection: duckdb.DuckDBPyConnection,
     release: Release,
-    file: Path,
+    file: IO[bytes],
     zone: ZoneInfo,
     sheets: Sequence[Sheet],
     tell: Callable[[str], None],

@@ -155,8 +155,10 @@ def test_at_whatever_write_the_disk_is_full_that_is_named_and_the_step_succeeds_
             assert len(ended.err.splitlines()) <= 2
             assert company.kpimart("kpi", "--json").code == 0
         disk.clear()
-        assert company.kpimart(*step).code == 0
-        assert company.leftovers() == []
+        if ended.code:
+            assert company.kpimart(*step).code == 0
+        # The pages of a judgement stay until its build is published.
+        assert [name for name in company.leftovers() if ".docs" not in name] == []
     record_property(
         "figure", f"kpimart {step[0]}: the disk full at {failed} moments, each named, what is served stayed"
     )

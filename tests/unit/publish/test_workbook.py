@@ -1,3 +1,4 @@
+import io
 import zipfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -128,10 +129,11 @@ def test_what_excel_cannot_say_is_left_empty_or_written_out(company, tmp_path: P
 )
 def test_a_value_of_any_kind_has_a_cell(company, tmp_path: Path, value: object, found: object) -> None:
     made = Release("r", *[datetime(2026, 1, 1, tzinfo=UTC)] * 3, "1", None, tmp_path, is_current=True)
-    book = workbook._Book(tmp_path / "one.xlsx", made, BERLIN, {})
+    packed = io.BytesIO()
+    book = workbook._Book(packed, made, BERLIN, {})
     book.cell(book.book.add_worksheet(), 0, 0, value, "General")
     book.book.close()
-    read = openpyxl.load_workbook(tmp_path / "one.xlsx").active["A1"]
+    read = openpyxl.load_workbook(packed).active["A1"]
     assert read.data_type == "d" if found == "d" else read.value == found
 
 
