@@ -5,9 +5,12 @@ from pathlib import Path
 
 import duckdb
 
+from kpimart.insight.statistics import trends
 from kpimart.warehouse import open_database, transaction
 
-STEPS: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {}
+STEPS: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
+    "kpi_trend": trends.write,
+}
 """Table of the schema `insight` → what writes it anew, with all its rows."""
 
 
