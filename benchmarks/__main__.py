@@ -1,10 +1,11 @@
 """`make bench`: each benchmark, one after the other."""
 
-from benchmarks import dags, extraction, incremental, postgres, publishing, run
+from benchmarks import dags, extraction, incremental, insight, postgres, publishing, run
 
 run.main()
 dags.main()
 extraction.main()
 incremental.main()
+insight.main()
 publishing.main()
 postgres.main()

@@ -48,6 +48,7 @@ BUILD = """
 create schema core;
 create schema kpi;
 create schema seeds;
+create schema insight;
 
 create table seeds.kpi_catalogue as
 select * from (values
@@ -181,6 +182,17 @@ create table core.fct_period_close as
 select 'month' as period_grain, date '2017-11-01' as period_start, date '2017-11-30' as period_end, decision_number,
     action, timestamptz '2017-12-04' as as_of, 'Ann' as decided_by, 'Checked.' as note
 from (values (1, 'closed'), (2, 'reopened')) as rows (decision_number, action);
+
+create table insight.kpi_trend as
+select kpi_code, period_grain, period_start, entity_level, entity_key, value, 'none' as trend_direction, 1.00 as slope,
+    0.50 as q_value, false as is_significant, 0.00 as expected_low, 9999.00 as expected_high, false as is_anomaly,
+    'enough' as trend_status
+from kpi.kpi_value where entity_level = 'company' and period_grain = 'month';
+
+create table insight.seasonal_index as
+select 'won_amount' as kpi_code, 'company' as entity_level, 'company' as entity_key, 'month_of_year' as kind,
+    number::integer as number, 1.00 as seasonal_index, 2 as sample
+from range(1, 13) as rows (number);
 """
 
 
@@ -286,6 +298,9 @@ insert into kpi.scorecard (kpi_code, period_grain, entity_level, weight, scored_
 values ('riddle', 'decade', 'planet', 1.1, 1.1, -1), ('riddle', 'month', 'manager', 1, 1, 1);
 update kpi.scorecard set score = 1.6 where entity_key = 'files:m1' and kpi_code = 'win_rate';
 update kpi.scorecard set target_value = null where entity_key = 'files:m2';
+update insight.kpi_trend set trend_status = 'unwilling', q_value = 1.50, is_anomaly = true;
+delete from insight.seasonal_index where number = 12;
+update insight.seasonal_index set kind = 'mood', sample = 0 where number = 11;
 insert into kpi.leaderboard (kpi_code, period_grain, is_tied, is_hidden) values ('won_amount', 'decade', false, false);
 update kpi.leaderboard set value = 1 where is_hidden;
 update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
@@ -295,7 +310,7 @@ update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
 # a month that was closed.
 MAY_BE_EMPTY = {
     *("lead", "activity", "deal_open_interval", "deal_next_step", "customer_purchase"),
-    *("win_rate_curve", "funnel_stage", "period_close"),
+    *("win_rate_curve", "funnel_stage", "period_close", "seasonal_index"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

@@ -241,9 +241,9 @@ def expected_ranges(values: Floats, season: int, prior: int) -> tuple[Floats, Fl
 
     Expected is the value of a year before plus the median of the year-on-year changes so far, of at least `prior` and
     at most three years of them. How far changes lie from their median says how wide the range is, on both sides the
-    larger of t(1 - OUTSIDE / 2) × 1.4826 × the median distance × √(1 + π / 2n), of n changes, with 0.37 (n - 1) degrees of
-    freedom, and of twice the distance that nine in ten keep: the first is exact for normal noise, the second is wider
-    where large changes are common. NaN is a gap.
+    larger of t(1 - OUTSIDE / 2) × 1.4826 × the median distance × √(1 + π / 2n), of n changes, with 0.37 (n - 1) degrees
+    of freedom, and of twice the distance that nine in ten keep: the first is for normal noise, the second for noise
+    with large changes now and then. NaN is a gap.
     Source: seasonal naive forecasts, Hyndman and Athanasopoulos (2021), 5.2 and 5.5; Rousseeuw and Croux (1993).
     """
     low, high = (np.full(values.shape, np.nan) for _ in range(2))
@@ -428,7 +428,7 @@ select
     level.working_day_adjusted_value,
     {_ROUNDED.format(column="periods.adjusted")} as seasonally_adjusted_value,
     trends.direction as trend_direction,
-    cast(round(trends.slope, 6) as decimal(28, 8)) as slope,
+    cast(round(trends.slope, 8) as decimal(28, 8)) as slope,
     cast(round(trends.p_value, 8) as decimal(9, 8)) as p_value,
     cast(round(trends.q_value, 8) as decimal(9, 8)) as q_value,
     trends.is_significant,

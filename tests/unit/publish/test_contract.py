@@ -32,6 +32,8 @@ def test_the_contract_lists_the_published_tables() -> None:
         "activity",
         "dim_department_closure",
         "period_close",
+        "kpi_trend",
+        "seasonal_index",
         "quality_result",
         "release",
     ]
@@ -58,7 +60,7 @@ def test_a_key_has_no_nulls(table: Table) -> None:
 @pytest.mark.parametrize("table", BUILT, ids=by_name)
 def test_a_built_table_names_its_relation(table: Table) -> None:
     assert table.relation
-    assert table.relation.split(".")[0] in {"kpi", "core", "seeds"}
+    assert table.relation.split(".")[0] in {"kpi", "core", "seeds", "insight"}
 
 
 def test_the_contract_is_light_to_import() -> None:
