@@ -1,11 +1,11 @@
-"""What it costs to find out what moved: the tables of the layer `insight`, over figures as the layers before it leave them.
+"""What it costs to find out what moved: the tables of the layer `insight`, over figures that are there.
 
     python -m benchmarks.insight [--managers N] [--months N] [--home FOLDER]
 
-A warehouse is filled with the figures of a company (200 managers in 20 departments, every KPI of the catalogue, 60 months):
-each KPI of each entity at each grain, with a season, noise and here and there a trend. Nothing of it is counted from
-deals, so that only what reads figures is measured. dbt makes the models of the layer, then the statistics are computed,
-each by the clock and by the processor; the memory is the most that this process ever had.
+A warehouse is filled with the figures of a company (200 managers in 20 departments, every KPI of the catalogue, 60
+months): each KPI of each entity at each grain, with a season, noise and here and there a trend. Nothing of it is counted
+from deals, so that only what reads figures is measured. dbt makes the models of the layer, then the statistics are
+computed, each by the clock and by the processor; the memory is the most that this process ever had.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def fill(database: Path, managers: int, months: int) -> None:
-    """Write the figures, in a process of its own as far as memory is concerned: DuckDB is told to spare it."""
+    """Write the figures; DuckDB is told to spare memory, for that of the statistics is to be seen."""
     first = f"{2026 - months // 12}-01-01"
     with open_database(database, read_only=False) as connection:
         connection.execute("set memory_limit = '600MB'; set preserve_insertion_order = false; select setseed(0.5)")

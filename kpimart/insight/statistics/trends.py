@@ -528,14 +528,14 @@ def periods_table(found: list[tuple[Series, Found]]) -> pa.Table:
         # What never was below zero is not expected to be.
         lowest = np.minimum.accumulate(np.where(np.isnan(series.values), np.inf, series.values), axis=1)
         never_below = np.column_stack([np.ones(len(lowest), dtype=bool), lowest[:, :-1] >= 0])
-        low = np.where(never_below, np.maximum(each.low, 0.0), each.low)
+        low, high = (np.where(never_below, np.maximum(bound, 0.0), bound) for bound in (each.low, each.high))
         parts.append(
             {
                 "series_id": series.ids[rows],
                 "period_number": series.first + columns,
                 "adjusted": _nullable(each.adjusted[rows, columns]),
                 "low": _nullable(low[rows, columns]),
-                "high": _nullable(each.high[rows, columns]),
+                "high": _nullable(high[rows, columns]),
             }
         )
     empty = {
