@@ -3,9 +3,9 @@
     python -m benchmarks.insight [--managers N] [--months N] [--home FOLDER]
 
 A warehouse is filled with the figures of a company (200 managers in 20 departments, every KPI of the catalogue, 60
-months): each KPI of each entity at each grain, with a season, noise and here and there a trend. Nothing of it is counted
-from deals, so that only what reads figures is measured. dbt makes the models of the layer, then the statistics are
-computed, each by the clock and by the processor; the memory is the most that this process ever had.
+months): each KPI of each entity at each grain, with a season, noise and here and there a trend. Nothing of it is
+counted from deals, so that only what reads figures is measured. dbt makes the models of the layer, then the statistics
+are computed, each by the clock and by the processor; the memory is the most that this process ever had.
 """
 
 import argparse

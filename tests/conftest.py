@@ -34,7 +34,10 @@ TOGETHER = (
         *("integration/test_deals.py", "integration/test_explain.py", "integration/test_gate.py"),
         *("integration/test_targets.py", "integration/test_trust.py", "integration/test_watch.py"),
     ),
-    ("integration/test_history.py", "integration/test_real_export.py", "integration/test_conversions.py"),
+    (
+        *("integration/test_history.py", "integration/test_real_export.py", "integration/test_conversions.py"),
+        "integration/test_trends.py",
+    ),
 )
 PLACES = {f"tests/{name}": number for number, names in enumerate(TOGETHER) for name in names}
 

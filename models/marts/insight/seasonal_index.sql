@@ -17,7 +17,7 @@ days as (
 numbered_months as (
 
     select
-        period_start,
+        periods.period_start,
         cast(
             {%- if has_fiscal_weeks() %}
             row_number() over (partition by first_days.year_start order by periods.period_start)
