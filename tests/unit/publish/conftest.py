@@ -21,6 +21,7 @@ FIRST_NIGHT = datetime(2026, 11, 21, tzinfo=UTC)
 BUILT = """
 create schema core;
 create schema kpi;
+create schema insight;
 create schema seeds;
 
 create table seeds.kpi_catalogue as
