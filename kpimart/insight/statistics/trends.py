@@ -14,9 +14,6 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa  # type: ignore[import-untyped]
-from scipy.linalg import toeplitz  # type: ignore[import-untyped]
-from scipy.stats import false_discovery_control  # type: ignore[import-untyped]
-from scipy.stats import t as student
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -123,7 +120,7 @@ class Design:
         powers = rho[:, None] ** np.arange(values.shape[1])
         variance = squares * (powers @ self.estimate_lags) / (powers @ self.residual_lags)
         statistic = np.abs(found) / np.sqrt(np.where(is_exact, 1.0, variance))
-        p_values = 2 * student.sf(statistic, np.interp(rho, COARSE, self.freedom))
+        p_values = _two_sided(statistic, np.interp(rho, COARSE, self.freedom))
         exact_p_values = np.where(np.abs(found) > EXACT * size, 0.0, 1.0)
         return found, np.where(is_exact, exact_p_values, p_values)
 
@@ -133,13 +130,14 @@ def design_of(regressors: Floats, tested: int) -> Design:
     length = len(regressors)
     inverse = np.linalg.pinv(regressors)
     estimate, residuals = inverse[tested], np.eye(length) - regressors @ inverse
-    neighbours = toeplitz(np.eye(1, length, 1)[0]) / 2
+    lags = np.abs(np.subtract.outer(np.arange(length), np.arange(length)))
+    neighbours = (lags == 1) / 2
     residual_lags = _by_lag(residuals)
     powers = AUTOCORRELATIONS[:, None] ** np.arange(length)
     expected = (powers @ _by_lag(residuals @ neighbours @ residuals)) / (powers @ residual_lags)
     freedom = []
     for rho in COARSE:
-        correlated = residuals @ toeplitz(rho ** np.arange(length))
+        correlated = residuals @ rho**lags
         freedom.append(np.trace(correlated) ** 2 / np.einsum("ij,ji->", correlated, correlated))
     return Design(
         estimate,
@@ -209,7 +207,14 @@ def shifts(values: Floats, season: int, side: int) -> tuple[Integers, Floats]:
 def _plain_p_values(gain: Floats, left: Floats, freedom: int) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.sqrt(gain / np.maximum(left, 0) * freedom)
-    p_values: Floats = 2 * student.sf(np.where(np.isnan(statistic), 0.0, statistic), freedom)
+    return _two_sided(np.where(np.isnan(statistic), 0.0, statistic), freedom)
+
+
+def _two_sided(statistic: Floats, freedom: Floats | float) -> Floats:
+    # A build of a young company has nothing to test, and need not wait for the library.
+    from scipy.stats import t as student  # type: ignore[import-untyped]
+
+    p_values: Floats = 2 * student.sf(statistic, freedom)
     return p_values
 
 
@@ -257,7 +262,7 @@ def expected_ranges(values: Floats, season: int, prior: int) -> tuple[Floats, Fl
             continue
         middle = _medians(np.sort(seen[rows], axis=1), count[rows])
         distances = np.sort(np.abs(seen[rows] - middle[:, None]), axis=1)
-        quantile = student.ppf(1 - OUTSIDE / 2, MAD_EFFICIENCY * (count[rows] - 1))
+        quantile = _quantile(1 - OUTSIDE / 2, MAD_EFFICIENCY * (count[rows] - 1))
         half = quantile * MAD_TO_SIGMA * _medians(distances, count[rows]) * np.sqrt(1 + np.pi / (2 * count[rows]))
         far = distances[np.arange(len(rows)), np.ceil(0.9 * count[rows]).astype(np.int64) - 1]
         half = np.maximum(half, 2 * far)
@@ -266,6 +271,13 @@ def expected_ranges(values: Floats, season: int, prior: int) -> tuple[Floats, Fl
         half[half == 0] = np.nan
         low[rows, place], high[rows, place] = expected - half, expected + half
     return low, high
+
+
+def _quantile(share: float, freedom: Floats) -> Floats:
+    from scipy.stats import t as student
+
+    quantile: Floats = student.ppf(share, freedom)
+    return quantile
 
 
 def _medians(ordered: Floats, count: Integers) -> Floats:
@@ -516,6 +528,8 @@ def q_values(p_values: Floats) -> Floats:
     q_value = np.full(p_values.shape, np.nan)
     is_tested = np.isfinite(p_values)
     if is_tested.any():
+        from scipy.stats import false_discovery_control
+
         q_value[is_tested] = false_discovery_control(p_values[is_tested], method="bh")
     return q_value
 
