@@ -18,6 +18,15 @@ figures as (
 
 ),
 
+-- The figures begin with their first day, and with the days off just before it, on which nothing is missed.
+known as (
+
+    select coalesce(max(days.day) + 1, date '0001-01-01') as known_from
+    from days
+    where days.is_working_day and days.day < (select min(covered.day) from days as covered where covered.is_covered)
+
+),
+
 periods as (
 
     select
@@ -29,16 +38,15 @@ periods as (
         periods.working_days_elapsed,
         first_days.year_start,
         -- Of a period that began before the figures did, only a part is known.
-        first_days.is_covered as is_covered,
-        first_days_of_years.is_covered as is_year_covered,
+        periods.period_start >= known.known_from as is_covered,
+        first_days.year_start >= known.known_from as is_year_covered,
         cast(
             row_number() over (partition by periods.period_grain order by periods.period_start) as integer
         ) as period_number
     from {{ ref('dim_period') }} as periods
     inner join days as first_days
         on periods.period_start = first_days.day
-    inner join days as first_days_of_years
-        on first_days.year_start = first_days_of_years.day
+    cross join known
     where periods.period_grain in {{ sql_list(periods_a_year()) }}
 
 ),
