@@ -258,6 +258,7 @@ SETTINGS: dict[str, str] = {
     "definitions.lost_after_days": "A customer who has not bought for this many days is lost.",
     "definitions.stale_after_days": "An open deal that has been in its stage for longer is stale.",
     "definitions.min_leaderboard_sample": "A leaderboard hides a figure that rests on fewer deals, leads or customers.",
+    "definitions.min_comparison_sample": "Weak spots and regularities say nothing of fewer deals.",
     "files.folder": "Where the export lies; `--files` comes before it.",
     "files.stages": "The stages of the pipelines, each with its outcome.",
     "files.stages[].name": "The stage as the export writes it.",

@@ -308,6 +308,7 @@ class Definitions(_Strict):
     lost_after_days: Annotated[int, Field(gt=0)] = 365
     stale_after_days: Annotated[int, Field(gt=0)] = 30
     min_leaderboard_sample: Annotated[int, Field(ge=0)] = 3
+    min_comparison_sample: Annotated[int, Field(ge=2)] = 10
 
 
 class Retention(_Strict):

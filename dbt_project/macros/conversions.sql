@@ -11,13 +11,8 @@
     case {% for day in curve_days() %}when {{ days }} <= {{ day }} then {{ day }} {% endfor %}end
 {%- endmacro %}
 
-{#-
-    CTEs, to stand after one called `tallied`: `month_start` (of the deals' creation), `seat_id` (whose), the columns in
-    `by`, and counts. Give `of_cohorts`: period_grain, period_start, entity_id, the columns in `by`, and the sums of those
-    counts, for every cohort of month, quarter and year, and for the company, departments and managers. Quarters and years
-    are made of months in every calendar, so the deals themselves are gone through once.
--#}
-{% macro in_every_cohort(by, counts) -%}
+{#- CTEs. Give `entities_of_seats`: each `seat_id` of kpi_cohort_deal, and the company, departments and manager that it counts for. -#}
+{% macro entities_of_seats() -%}
 seats as (
 
     select
@@ -45,7 +40,17 @@ entities_of_seats as (
         on bridge.entity_id = entities.entity_id
     where entities.entity_level <> 'manager_in_department'
 
-),
+)
+{%- endmacro %}
+
+{#-
+    CTEs, to stand after one called `tallied`: `month_start` (of the deals' creation), `seat_id` (whose), the columns in
+    `by`, and counts. Give `of_cohorts`: period_grain, period_start, entity_id, the columns in `by`, and the sums of those
+    counts, for every cohort of month, quarter and year, and for the company, departments and managers. Quarters and years
+    are made of months in every calendar, so the deals themselves are gone through once.
+-#}
+{% macro in_every_cohort(by, counts) -%}
+{{ entities_of_seats() }},
 
 of_months as (
 
@@ -97,6 +102,104 @@ of_cohorts as (
         on of_months.month_start = cohorts.month_start
     group by cohorts.period_grain, cohorts.period_start, of_months.entity_id
     {%- for column in by %}, of_months.{{ column }}{% endfor %}
+
+)
+{%- endmacro %}
+
+{#-
+    CTEs, to stand after `build` and `deals` (of kpi_cohort_deal). Give `stages`, the open ones of each pipeline in their
+    order; `deal_stays`, the stays of deals in them; and `progress`: for each deal and each stage of the pipeline that it is
+    in, whether it was in it, reached it and went on from it. A deal has reached a stage when it was in it or in a later
+    one, or is won; the first is reached by being created.
+-#}
+{% macro progress_of_deals() -%}
+stays as (
+
+    select stays.*
+    from {{ ref('fct_deal_stage_interval') }} as stays
+    cross join build
+    where stays.entered_at < build.as_of
+
+),
+
+-- The stages that a deal runs through, in their order; won and lost are what it comes to.
+stages as (
+
+    select
+        pipeline_id,
+        pipeline_name,
+        stage_id,
+        stage_name,
+        cast(row_number() over (partition by pipeline_id order by position, stage_id) as integer) as stage_number,
+        cast(row_number() over (order by stage_id) as integer) as stage_key
+    from {{ ref('dim_pipeline_stage') }}
+    where outcome = 'open'
+
+),
+
+-- The stays of each deal, in the pipeline that it is in now; in calendar days, so that they add up to its cycle.
+deal_stays as (
+
+    select
+        deals.deal_id,
+        deals.month_start,
+        deals.seat_id,
+        stages.stage_key,
+        stages.stage_number,
+        {{ business_date('stays.entered_at') }} as entered_on,
+        coalesce(stays.left_at < build.as_of, false) as is_finished,
+        cast(
+            case when stays.left_at < build.as_of then {{ business_date('stays.left_at') }} else build.last_day end
+            - {{ business_date('stays.entered_at') }} as integer
+        ) as days
+    from stays
+    cross join build
+    inner join deals
+        on stays.deal_id = deals.deal_id
+    inner join stages
+        on stays.stage_id = stages.stage_id and deals.pipeline_id = stages.pipeline_id
+
+),
+
+entered as (
+
+    select
+        deal_id,
+        stage_key,
+        stage_number
+    from deal_stays
+    group by deal_id, stage_key, stage_number
+
+),
+
+furthest as (
+
+    select
+        deal_id,
+        max(stage_number) as stage_number
+    from entered
+    group by deal_id
+
+),
+
+progress as (
+
+    select
+        deals.deal_id,
+        deals.month_start,
+        deals.seat_id,
+        deals.outcome,
+        stages.stage_key,
+        entered.stage_key is not null as has_entered,
+        deals.outcome = 'won' or coalesce(furthest.stage_number, 1) >= stages.stage_number as has_reached,
+        deals.outcome = 'won' or coalesce(furthest.stage_number, 1) > stages.stage_number as has_converted
+    from deals
+    inner join stages
+        on deals.pipeline_id = stages.pipeline_id
+    left join entered
+        on deals.deal_id = entered.deal_id and stages.stage_key = entered.stage_key
+    left join furthest
+        on deals.deal_id = furthest.deal_id
 
 )
 {%- endmacro %}
