@@ -203,3 +203,27 @@ progress as (
 
 )
 {%- endmacro %}
+
+{#-
+    A CTE, `wins`: the deals that are won, with the day, the seat and the amount that the win is credited with. A win that was
+    taken back is none, on whichever day.
+-#}
+{% macro wins_that_stand() -%}
+wins as (
+
+    select
+        deal_id,
+        pipeline_id,
+        organisation_id,
+        manager_id,
+        department_id,
+        credited_on,
+        cycle_days,
+        sum(sign * amount) as amount
+    from {{ ref('kpi_counted_event') }}
+    where event_type = 'won'
+    group by deal_id, pipeline_id, organisation_id, manager_id, department_id, credited_on, cycle_days
+    having sum(sign) > 0
+
+)
+{%- endmacro %}
