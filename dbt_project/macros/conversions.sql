@@ -6,6 +6,15 @@
     {{ return([7, 14, 30, 60, 90, 120, 180, 270, 365]) }}
 {%- endmacro %}
 
+{#- The days after its creation by whose evening a deal shows an early sign, and by whose it is won or not. -#}
+{% macro landmark_days() -%}
+    14
+{%- endmacro %}
+
+{% macro outcome_days() -%}
+    180
+{%- endmacro %}
+
 {#- The first of these days by which a number of days is over; null beyond the last. -#}
 {% macro curve_day_of(days) -%}
     case {% for day in curve_days() %}when {{ days }} <= {{ day }} then {{ day }} {% endfor %}end

@@ -19,6 +19,7 @@ SCORE = "decimal(9,4)"
 SAMPLE = "decimal(18,6)"
 RATE = "decimal(9,8)"
 DAYS = "decimal(18,2)"
+PRECISE = "decimal(28,10)"
 
 
 @dataclass(frozen=True)

@@ -242,17 +242,17 @@ select
         ('deals_share_low', wilson('judged.stretch_won_deals', 'judged.won_deals', '-')),
         ('deals_share_high', wilson('judged.stretch_won_deals', 'judged.won_deals', '+')),
     ] %},
-    case when judged.is_enough then cast({{ sql }} as decimal(12, 10)) end as {{ share }}
+    case when judged.is_enough then cast({{ sql }} as decimal(28, 10)) end as {{ share }}
     {%- endfor %},
     case
         when judged.is_enough and judged.won_amount > 0
-            then cast(judged.stretch_won_amount / judged.won_amount as decimal(12, 10))
+            then cast(judged.stretch_won_amount / judged.won_amount as decimal(28, 10))
     end as amount_share,
 
     ---------- all along
-    case when judged.is_enough then cast(1 - judged.of_deals as decimal(12, 10)) end as deals_linearity,
+    case when judged.is_enough then cast(1 - judged.of_deals as decimal(28, 10)) end as deals_linearity,
     case
-        when judged.is_enough and judged.won_amount > 0 then cast(1 - judged.of_amount as decimal(12, 10))
+        when judged.is_enough and judged.won_amount > 0 then cast(1 - judged.of_amount as decimal(28, 10))
     end as amount_linearity,
     case when judged.is_enough then 'enough' else 'too_few' end as status
 from judged

@@ -726,9 +726,9 @@ select
     entities.entity_name,
     priced.kind,
     pipelines.pipeline_id,
-    stages.stage_id,
+    coalesce(stages.stage_id, {{ no_property() }}) as stage_id,
     stages.stage_name,
-    spots.loss_reason,
+    coalesce(spots.loss_reason, {{ no_property() }}) as loss_reason,
 
     ---------- against whom
     priced.value,
@@ -742,7 +742,7 @@ select
     priced.is_weak,
 
     ---------- what it costs
-    priced.gap,
+    cast(priced.gap as decimal(28, 10)) as gap,
     priced.worth as deal_worth,
     priced.leak_amount,
     priced.leak_low,
