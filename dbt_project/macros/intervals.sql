@@ -48,8 +48,8 @@
     {%- set cells = [] -%}
     {%- for count in [hits, misses, other_hits, other_misses] -%}
         {%- do cells.append(
-            '(' ~ count ~ ' + case when ' ~ hits ~ ' * ' ~ misses ~ ' * ' ~ other_hits ~ ' * ' ~ other_misses
-            ~ ' = 0 then 0.5e0 else 0e0 end)'
+            '(' ~ count ~ ' + case when least(' ~ hits ~ ', ' ~ misses ~ ', ' ~ other_hits ~ ', ' ~ other_misses
+            ~ ') = 0 then 0.5e0 else 0e0 end)'
         ) -%}
     {%- endfor -%}
     exp(

@@ -6,10 +6,8 @@
 -- The median peer is reckoned from how far each of them is from the company with their own mix.
 {%- set fewest = company().definitions.min_comparison_sample %}
 {%- set sums = {
-    'deals': 'bigint', 'total': 'decimal(38, 12)', 'squares': 'decimal(38, 12)', 'passed_deals': 'bigint',
-    'won_amount': 'decimal(38, 2)', 'open_deals': 'bigint',
+    'deals': 'bigint', 'total': 'decimal(18, 9)', 'passed_deals': 'bigint', 'won_amount': 'decimal(18, 2)',
 } %}
-{%- set spot = ['period_grain', 'period_start', 'spot_id'] %}
 {%- set a_share = "<> 'stage_time'" %}
 
 with
@@ -28,7 +26,11 @@ days as (
 
 periods as (
 
-    select * from {{ ref('dim_period') }}
+    select
+        *,
+        cast(row_number() over (order by period_grain, period_start) as integer) as period_id
+    from {{ ref('dim_period') }}
+    where period_grain in ('quarter', 'year')
 
 ),
 
@@ -172,18 +174,16 @@ of_conversions as (
         compared.seat_id,
         spots.spot_id,
         compared.mix_id,
-        count(*) filter (where progress.has_converted or compared.outcome = 'lost') as deals,
-        cast(count(*) filter (where progress.has_converted) as decimal(38, 12)) as total,
-        cast(0 as decimal(38, 12)) as squares,
+        count(*) as deals,
+        cast(count(*) filter (where progress.has_converted) as decimal(18, 9)) as total,
         count(*) filter (where progress.has_converted and compared.outcome <> 'open') as passed_deals,
-        sum(compared.won_amount) as won_amount,
-        count(*) filter (where compared.outcome = 'open') as open_deals
+        cast(sum(compared.won_amount) as decimal(18, 2)) as won_amount
     from progress
     inner join compared
         on progress.deal_id = compared.deal_id
     inner join spots
         on progress.stage_key = spots.stage_key and spots.kind = 'stage_conversion'
-    where progress.has_reached
+    where progress.has_reached and (progress.has_converted or compared.outcome = 'lost')
     group by compared.quarter_start, compared.seat_id, spots.spot_id, compared.mix_id
 
 ),
@@ -193,15 +193,37 @@ of_conversions as (
 lengths as (
 
     select
-        deal_id,
-        stage_key,
-        cast(ln(cast(1 + greatest(days, 0) as double)) as decimal(18, 12)) as log_days
+        compared.quarter_start,
+        compared.seat_id,
+        spots.spot_id,
+        compared.mix_id,
+        cast(ln(cast(1 + greatest(deal_stays.days, 0) as double)) as decimal(18, 9)) as log_days
     from deal_stays
-    where is_finished
+    inner join compared
+        on deal_stays.deal_id = compared.deal_id
+    inner join spots
+        on deal_stays.stage_key = spots.stage_key and spots.kind = 'stage_time'
+    where deal_stays.is_finished
 
 ),
 
 of_times as (
+
+    select
+        quarter_start,
+        seat_id,
+        spot_id,
+        mix_id,
+        count(*) as deals,
+        cast(sum(log_days) as decimal(18, 9)) as total,
+        count(*) as passed_deals,
+        cast(0 as decimal(18, 2)) as won_amount
+    from lengths
+    group by quarter_start, seat_id, spot_id, mix_id
+
+),
+
+of_closings as (
 
     select
         compared.quarter_start,
@@ -209,97 +231,33 @@ of_times as (
         spots.spot_id,
         compared.mix_id,
         count(*) as deals,
-        cast(sum(lengths.log_days) as decimal(38, 12)) as total,
-        cast(
-            sum(cast(cast(lengths.log_days as double) * cast(lengths.log_days as double) as decimal(18, 12)))
-            as decimal(38, 12)
-        ) as squares,
-        count(*) as passed_deals,
-        cast(0 as decimal(38, 2)) as won_amount,
-        count(*) filter (where compared.outcome = 'open') as open_deals
-    from lengths
-    inner join compared
-        on lengths.deal_id = compared.deal_id
+        cast(count(*) filter (where compared.outcome = 'won') as decimal(18, 9)) as total,
+        count(*) filter (where compared.outcome = 'won') as passed_deals,
+        cast(sum(compared.won_amount) as decimal(18, 2)) as won_amount
+    from compared
     inner join spots
-        on lengths.stage_key = spots.stage_key and spots.kind = 'stage_time'
+        on compared.pipeline_key = spots.pipeline_key and spots.kind = 'win_rate'
+    where compared.outcome <> 'open'
     group by compared.quarter_start, compared.seat_id, spots.spot_id, compared.mix_id
 
 ),
 
-closings as (
-
-    select
-        quarter_start,
-        seat_id,
-        pipeline_key,
-        mix_id,
-        count(*) filter (where outcome <> 'open') as closed_deals,
-        count(*) filter (where outcome = 'won') as won_deals,
-        sum(won_amount) as won_amount,
-        count(*) filter (where outcome = 'open') as open_deals
-    from compared
-    group by quarter_start, seat_id, pipeline_key, mix_id
-
-),
-
-of_closings as (
-
-    select
-        closings.quarter_start,
-        closings.seat_id,
-        spots.spot_id,
-        closings.mix_id,
-        closings.closed_deals as deals,
-        cast(closings.won_deals as decimal(38, 12)) as total,
-        cast(0 as decimal(38, 12)) as squares,
-        closings.won_deals as passed_deals,
-        closings.won_amount,
-        closings.open_deals
-    from closings
-    inner join spots
-        on closings.pipeline_key = spots.pipeline_key and spots.kind = 'win_rate'
-
-),
-
-losses as (
-
-    select
-        quarter_start,
-        seat_id,
-        pipeline_key,
-        mix_id,
-        loss_reason,
-        count(*) as lost_deals
-    from compared
-    where loss_reason is not null
-    group by quarter_start, seat_id, pipeline_key, mix_id, loss_reason
-
-),
-
--- Of all that was closed, so that the reasons and the wins have the same base.
+-- Those that were lost for it; of how many that were closed is told by the win rate of the pipeline.
 of_reasons as (
 
     select
-        closings.quarter_start,
-        closings.seat_id,
+        compared.quarter_start,
+        compared.seat_id,
         spots.spot_id,
-        closings.mix_id,
-        closings.closed_deals as deals,
-        cast(coalesce(losses.lost_deals, 0) as decimal(38, 12)) as total,
-        cast(0 as decimal(38, 12)) as squares,
-        closings.closed_deals - coalesce(losses.lost_deals, 0) as passed_deals,
-        closings.won_amount,
-        closings.open_deals
-    from closings
+        compared.mix_id,
+        count(*) as deals,
+        cast(count(*) as decimal(18, 9)) as total,
+        cast(0 as bigint) as passed_deals,
+        cast(0 as decimal(18, 2)) as won_amount
+    from compared
     inner join spots
-        on closings.pipeline_key = spots.pipeline_key and spots.kind = 'loss_reason'
-    left join losses
-        on
-            closings.quarter_start = losses.quarter_start
-            and closings.seat_id = losses.seat_id
-            and closings.pipeline_key = losses.pipeline_key
-            and closings.mix_id = losses.mix_id
-            and spots.loss_reason = losses.loss_reason
+        on compared.pipeline_key = spots.pipeline_key and compared.loss_reason = spots.loss_reason
+    group by compared.quarter_start, compared.seat_id, spots.spot_id, compared.mix_id
 
 ),
 
@@ -343,21 +301,21 @@ cohorts as (
 
     {% for grain in ['quarter', 'year'] %}
     select
-        quarter_start,
-        '{{ grain }}' as period_grain,
-        {{ grain }}_start as period_start
+        days.quarter_start,
+        periods.period_id
     from days
-    where is_covered
+    inner join periods
+        on periods.period_grain = '{{ grain }}' and days.{{ grain }}_start = periods.period_start
+    where days.is_covered
     {% if not loop.last %}union{% endif %}
     {%- endfor %}
 
 ),
 
-of_mixes as (
+summed as (
 
     select
-        cohorts.period_grain,
-        cohorts.period_start,
+        cohorts.period_id,
         of_quarters.entity_id,
         of_quarters.spot_id,
         of_quarters.mix_id
@@ -367,8 +325,48 @@ of_mixes as (
     from of_quarters
     inner join cohorts
         on of_quarters.quarter_start = cohorts.quarter_start
-    group by
-        cohorts.period_grain, cohorts.period_start, of_quarters.entity_id, of_quarters.spot_id, of_quarters.mix_id
+    group by cohorts.period_id, of_quarters.entity_id, of_quarters.spot_id, of_quarters.mix_id
+
+),
+
+-- Reasons have the same base as the wins, all that was closed, also where nothing was lost for them.
+of_mixes as (
+
+    select
+        summed.period_id,
+        summed.entity_id,
+        summed.spot_id,
+        summed.mix_id
+        {%- for column in sums %},
+        summed.{{ column }}
+        {%- endfor %}
+    from summed
+    inner join spots
+        on summed.spot_id = spots.spot_id
+    where spots.kind <> 'loss_reason'
+
+    union all
+
+    select
+        closed.period_id,
+        closed.entity_id,
+        spots.spot_id,
+        closed.mix_id,
+        closed.deals,
+        coalesce(lost.total, 0) as total,
+        closed.deals - coalesce(lost.deals, 0) as passed_deals,
+        closed.won_amount
+    from summed as closed
+    inner join spots as win_rates
+        on closed.spot_id = win_rates.spot_id and win_rates.kind = 'win_rate'
+    inner join spots
+        on win_rates.pipeline_key = spots.pipeline_key and spots.kind = 'loss_reason'
+    left join summed as lost
+        on
+            closed.period_id = lost.period_id
+            and closed.entity_id = lost.entity_id
+            and spots.spot_id = lost.spot_id
+            and closed.mix_id = lost.mix_id
 
 ),
 
@@ -385,12 +383,12 @@ company_mixes as (
 company_spots as (
 
     select
-        {{ spot | join(', ') }}
+        period_id, spot_id
         {%- for column, type in sums.items() %},
-        cast(sum({{ column }}) as {{ type }}) as {{ column }}
+        cast(sum({{ column }}) as {{ type.replace('18', '38') }}) as {{ column }}
         {%- endfor %}
     from company_mixes
-    group by {{ spot | join(', ') }}
+    group by period_id, spot_id
 
 ),
 
@@ -400,22 +398,23 @@ company_spots as (
 standardised as (
 
     select
-        own.period_grain,
-        own.period_start,
+        own.period_id,
         own.spot_id,
         own.entity_id
         {%- for column, type in sums.items() %},
         cast(sum(own.{{ column }}) as {{ type }}) as {{ column }}
         {%- endfor %},
-        sum(own.deals * cast(company_mixes.total / nullif(company_mixes.deals, 0) as decimal(18, 12))) as company_total,
+        sum(
+            cast(own.deals * (company_mixes.total / company_mixes.deals) as decimal(18, 9))
+        ) as company_total,
         sum(case when company_mixes.deals - own.deals < {{ fewest }} then own.deals else 0 end) as rare_deals,
         sum(
             case
                 when company_mixes.deals - own.deals >= {{ fewest }}
-                    then own.deals * cast(
-                        (company_mixes.total - own.total) / nullif(company_mixes.deals - own.deals, 0) as decimal(18, 12)
+                    then cast(
+                        own.deals * ((company_mixes.total - own.total) / (company_mixes.deals - own.deals))
+                        as decimal(18, 9)
                     )
-                else 0
             end
         ) as peer_total,
         sum(
@@ -424,24 +423,65 @@ standardised as (
         sum(
             case
                 when company_mixes.passed_deals - own.passed_deals >= {{ fewest }}
-                    then own.deals * cast(
-                        (company_mixes.won_amount - own.won_amount)
-                        / nullif(company_mixes.passed_deals - own.passed_deals, 0) as decimal(18, 2)
+                    then cast(
+                        own.deals * (
+                            (company_mixes.won_amount - own.won_amount)
+                            / (company_mixes.passed_deals - own.passed_deals)
+                        ) as decimal(18, 2)
                     )
-                else 0
             end
         ) as peer_worth
     from of_mixes as own
     inner join company_mixes
         on
-            own.period_grain = company_mixes.period_grain
-            and own.period_start = company_mixes.period_start
+            own.period_id = company_mixes.period_id
             and own.spot_id = company_mixes.spot_id
             and own.mix_id = company_mixes.mix_id
-    inner join entities
-        on own.entity_id = entities.entity_id
-    where entities.entity_level <> 'company' and own.deals > 0
-    group by own.period_grain, own.period_start, own.spot_id, own.entity_id
+    where own.entity_id not in (select entities.entity_id from entities where entities.entity_level = 'company')
+    group by own.period_id, own.spot_id, own.entity_id
+
+),
+
+---------- what is the same of all mixes
+
+still_open as (
+
+    select
+        cohorts.period_id,
+        compared.pipeline_key
+    from compared
+    inner join cohorts
+        on compared.quarter_start = cohorts.quarter_start
+    where compared.outcome = 'open'
+    group by cohorts.period_id, compared.pipeline_key
+
+),
+
+squares_of_seats as (
+
+    select
+        quarter_start,
+        seat_id,
+        spot_id,
+        cast(sum(cast(cast(log_days as double) * cast(log_days as double) as decimal(18, 9))) as decimal(28, 9)) as squares
+    from lengths
+    group by quarter_start, seat_id, spot_id
+
+),
+
+squares as (
+
+    select
+        cohorts.period_id,
+        squares_of_seats.spot_id,
+        entities_of_seats.entity_id,
+        cast(sum(squares_of_seats.squares) as double) as squares
+    from squares_of_seats
+    inner join cohorts
+        on squares_of_seats.quarter_start = cohorts.quarter_start
+    inner join entities_of_seats
+        on squares_of_seats.seat_id = entities_of_seats.seat_id
+    group by cohorts.period_id, squares_of_seats.spot_id, entities_of_seats.entity_id
 
 ),
 
@@ -458,8 +498,7 @@ depths as (
 measured as (
 
     select
-        own.period_grain,
-        own.period_start,
+        own.period_id,
         own.spot_id,
         own.entity_id,
         spots.kind,
@@ -469,39 +508,41 @@ measured as (
         entities.entity_level,
         -- a department has as peers those that are as far from the top
         entities.entity_level || coalesce(depths.depth, 0) as peer_group,
-        company_spots.open_deals > 0 as has_open_deals,
+        still_open.period_id is not null as has_open_deals,
         own.total / own.deals as own_mean,
         own.company_total / own.deals as company_mean,
         case
             when company_spots.deals - own.deals >= {{ fewest }}
                 then (
-                    own.peer_total
+                    coalesce(own.peer_total, 0)
                     + own.rare_deals * (company_spots.total - own.total) / (company_spots.deals - own.deals)
                 ) / own.deals
         end as peer_mean,
         case
             when company_spots.passed_deals - own.passed_deals >= {{ fewest }} and spots.kind {{ a_share }}
                 then (
-                    own.peer_worth
+                    coalesce(own.peer_worth, 0)
                     + own.rarely_passed_deals * (company_spots.won_amount - own.won_amount)
                     / (company_spots.passed_deals - own.passed_deals)
                 ) / own.deals
         end as deal_worth,
         greatest(
-            cast(own.squares as double) - cast(own.total as double) * cast(own.total as double) / own.deals, 0
+            squares.squares - cast(own.total as double) * cast(own.total as double) / own.deals, 0
         ) as squared_deviations
     from standardised as own
     inner join company_spots
         on
-            own.period_grain = company_spots.period_grain
-            and own.period_start = company_spots.period_start
-            and own.spot_id = company_spots.spot_id
+            own.period_id = company_spots.period_id and own.spot_id = company_spots.spot_id
     inner join spots
         on own.spot_id = spots.spot_id
     inner join entities
         on own.entity_id = entities.entity_id
     left join depths
         on entities.department_id = depths.department_id
+    left join still_open
+        on own.period_id = still_open.period_id and spots.pipeline_key = still_open.pipeline_key
+    left join squares
+        on own.period_id = squares.period_id and own.spot_id = squares.spot_id and own.entity_id = squares.entity_id
 
 ),
 
@@ -513,10 +554,10 @@ placed as (
         *,
         cast(own_mean - company_mean as decimal(28, 12)) as deviation,
         row_number() over (
-            partition by {{ spot | join(', ') }}, peer_group
+            partition by period_id, spot_id, peer_group
             order by cast(own_mean - company_mean as decimal(28, 12)), entity_id
         ) as place,
-        count(*) over (partition by {{ spot | join(', ') }}, peer_group) as members
+        count(*) over (partition by period_id, spot_id, peer_group) as members
     from measured
     where is_enough
 
@@ -526,7 +567,7 @@ placed as (
 groups as (
 
     select
-        {{ spot | join(', ') }},
+        period_id, spot_id,
         peer_group,
         {%- for column, position in [
             ('low', 'floor(members / 2)'), ('above_low', 'floor(members / 2) + 1'),
@@ -551,7 +592,7 @@ groups as (
             end
         ) as double) as spread
     from placed
-    group by {{ spot | join(', ') }}, peer_group
+    group by period_id, spot_id, peer_group
 
 ),
 
@@ -592,8 +633,7 @@ judged as (
     from placed
     inner join groups
         on
-            placed.period_grain = groups.period_grain
-            and placed.period_start = groups.period_start
+            placed.period_id = groups.period_id
             and placed.spot_id = groups.spot_id
             and placed.peer_group = groups.peer_group
 
@@ -641,8 +681,7 @@ told as (
 leaks as (
 
     select
-        period_grain,
-        period_start,
+        period_id,
         spot_id,
         entity_id,
         value,
@@ -670,8 +709,7 @@ leaks as (
 priced as (
 
     select
-        measured.period_grain,
-        measured.period_start,
+        measured.period_id,
         measured.spot_id,
         measured.entity_id,
         measured.entity_level,
@@ -697,7 +735,7 @@ priced as (
             when leaks.gap > 0 and leaks.worth is not null
                 then cast(
                     round(
-                        cast(measured.deals as decimal(9, 0)) * cast(greatest(leaks.{{ gap }}, 0) as decimal(11, 10))
+                        cast(measured.deals as decimal(19, 0)) * cast(greatest(leaks.{{ gap }}, 0) as decimal(11, 10))
                         * leaks.worth, 2
                     ) as decimal(18, 2)
                 )
@@ -706,8 +744,7 @@ priced as (
     from measured
     left join leaks
         on
-            measured.period_grain = leaks.period_grain
-            and measured.period_start = leaks.period_start
+            measured.period_id = leaks.period_id
             and measured.spot_id = leaks.spot_id
             and measured.entity_id = leaks.entity_id
 
@@ -715,8 +752,8 @@ priced as (
 
 select
     ---------- whose, of when, where
-    priced.period_grain,
-    priced.period_start,
+    periods.period_grain,
+    periods.period_start,
     periods.period_end,
     periods.is_complete and not priced.has_open_deals as is_complete,
     priced.entity_level,
@@ -751,7 +788,7 @@ select
         when priced.leak_amount is not null
             then cast(
                 rank() over (
-                    partition by priced.period_grain, priced.period_start, priced.entity_level, priced.kind
+                    partition by priced.period_id, priced.entity_level, priced.kind
                     order by priced.leak_amount desc nulls last
                 ) as integer
             )
@@ -764,6 +801,6 @@ inner join pipelines
 left join stages
     on spots.stage_key = stages.stage_key
 inner join periods
-    on priced.period_grain = periods.period_grain and priced.period_start = periods.period_start
+    on priced.period_id = periods.period_id
 inner join entities
     on priced.entity_id = entities.entity_id
