@@ -6,7 +6,7 @@
 -- The median peer is reckoned from how far each of them is from the company with their own mix.
 {%- set fewest = company().definitions.min_comparison_sample %}
 {%- set sums = {
-    'deals': 'bigint', 'total': 'decimal(18, 9)', 'passed_deals': 'bigint', 'won_amount': 'decimal(18, 2)',
+    'deals': 'bigint', 'total': 'decimal(38, 12)', 'passed_deals': 'bigint', 'won_amount': 'decimal(18, 2)',
 } %}
 {%- set a_share = "<> 'stage_time'" %}
 
@@ -175,7 +175,7 @@ of_conversions as (
         spots.spot_id,
         compared.mix_id,
         count(*) as deals,
-        cast(count(*) filter (where progress.has_converted) as decimal(18, 9)) as total,
+        cast(count(*) filter (where progress.has_converted) as decimal(38, 12)) as total,
         count(*) filter (where progress.has_converted and compared.outcome <> 'open') as passed_deals,
         cast(sum(compared.won_amount) as decimal(18, 2)) as won_amount
     from progress
@@ -197,7 +197,7 @@ lengths as (
         compared.seat_id,
         spots.spot_id,
         compared.mix_id,
-        cast(ln(cast(1 + greatest(deal_stays.days, 0) as double)) as decimal(18, 9)) as log_days
+        cast(ln(cast(1 + greatest(deal_stays.days, 0) as double)) as decimal(18, 12)) as log_days
     from deal_stays
     inner join compared
         on deal_stays.deal_id = compared.deal_id
@@ -215,7 +215,7 @@ of_times as (
         spot_id,
         mix_id,
         count(*) as deals,
-        cast(sum(log_days) as decimal(18, 9)) as total,
+        cast(sum(log_days) as decimal(38, 12)) as total,
         count(*) as passed_deals,
         cast(0 as decimal(18, 2)) as won_amount
     from lengths
@@ -231,7 +231,7 @@ of_closings as (
         spots.spot_id,
         compared.mix_id,
         count(*) as deals,
-        cast(count(*) filter (where compared.outcome = 'won') as decimal(18, 9)) as total,
+        cast(count(*) filter (where compared.outcome = 'won') as decimal(38, 12)) as total,
         count(*) filter (where compared.outcome = 'won') as passed_deals,
         cast(sum(compared.won_amount) as decimal(18, 2)) as won_amount
     from compared
@@ -251,7 +251,7 @@ of_reasons as (
         spots.spot_id,
         compared.mix_id,
         count(*) as deals,
-        cast(count(*) as decimal(18, 9)) as total,
+        cast(count(*) as decimal(38, 12)) as total,
         cast(0 as bigint) as passed_deals,
         cast(0 as decimal(18, 2)) as won_amount
     from compared
@@ -385,7 +385,7 @@ company_spots as (
     select
         period_id, spot_id
         {%- for column, type in sums.items() %},
-        cast(sum({{ column }}) as {{ type.replace('18', '38') }}) as {{ column }}
+        cast(sum({{ column }}) as {{ type.replace('(18', '(38') }}) as {{ column }}
         {%- endfor %}
     from company_mixes
     group by period_id, spot_id
@@ -405,7 +405,7 @@ standardised as (
         cast(sum(own.{{ column }}) as {{ type }}) as {{ column }}
         {%- endfor %},
         sum(
-            cast(own.deals * (company_mixes.total / company_mixes.deals) as decimal(18, 9))
+            cast(own.deals * (company_mixes.total / company_mixes.deals) as decimal(28, 12))
         ) as company_total,
         sum(case when company_mixes.deals - own.deals < {{ fewest }} then own.deals else 0 end) as rare_deals,
         sum(
@@ -413,7 +413,7 @@ standardised as (
                 when company_mixes.deals - own.deals >= {{ fewest }}
                     then cast(
                         own.deals * ((company_mixes.total - own.total) / (company_mixes.deals - own.deals))
-                        as decimal(18, 9)
+                        as decimal(28, 12)
                     )
             end
         ) as peer_total,
@@ -463,7 +463,7 @@ squares_of_seats as (
         quarter_start,
         seat_id,
         spot_id,
-        cast(sum(cast(cast(log_days as double) * cast(log_days as double) as decimal(18, 9))) as decimal(28, 9)) as squares
+        cast(sum(cast(cast(log_days as double) * cast(log_days as double) as decimal(18, 12))) as decimal(38, 12)) as squares
     from lengths
     group by quarter_start, seat_id, spot_id
 
@@ -660,14 +660,18 @@ told as (
         {%- for column, share, days in [
             ('value', 'own_mean', 'own_mean'),
             ('peer_value', 'peer_mean', 'peer_mean'),
-            ('peer_median', 'least(greatest(company_mean + median_deviation, 0), 1)', 'company_mean + median_deviation'),
+            (
+                'peer_median', 'case when median_deviation < -company_mean then 0 else '
+                ~ 'case when median_deviation > 1 - company_mean then 1 else company_mean + median_deviation end end',
+                'company_mean + median_deviation'
+            ),
             ('value_low', wilson('total', 'deals', '-'), 'own_mean - margin'),
             ('value_high', wilson('total', 'deals', '+'), 'own_mean + margin'),
             ('shrunk_value', 'peer_mean + weight * (own_mean - peer_mean)', 'peer_mean + weight * (own_mean - peer_mean)'),
         ] %}
         cast(
             case
-                when kind = 'stage_time' then greatest(exp({{ days }}) - 1, 0)
+                when kind = 'stage_time' then exp(case when {{ days }} < 0 then 0 else {{ days }} end) - 1
                 else {{ share }}
             end as decimal(28, 10)
         ) as {{ column }},
