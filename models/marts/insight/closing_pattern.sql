@@ -1,5 +1,5 @@
--- One row per month or quarter that is over, entity and stretch of its last working days: how much of what was won in the
--- period was won in them.
+-- One row per month or quarter that is over, entity and stretch of its last working days: how much of what was won in
+-- the period was won in them.
 --
 -- A win on a day that is not worked counts with the working day before it; before the first one, with that.
 {%- set fewest = company().definitions.min_comparison_sample %}
@@ -149,7 +149,9 @@ distances as (
         {{ whose }},
         sum(abs(working_days * deals_so_far - working_day * won_deals)) * 2
         / nullif(max(won_deals) * max(working_days) * (max(working_days) - 1), 0) as of_deals,
-        sum(abs(cast(working_days as decimal(3, 0)) * amount_so_far - cast(working_day as decimal(3, 0)) * won_amount)) * 2
+        sum(
+            abs(cast(working_days as decimal(3, 0)) * amount_so_far - cast(working_day as decimal(3, 0)) * won_amount)
+        ) * 2
         / nullif(max(won_amount) * cast(max(working_days) * (max(working_days) - 1) as decimal(6, 0)), 0) as of_amount
     from running
     group by {{ whose }}
@@ -164,7 +166,8 @@ stretches as (
         wholes.*,
         stretches.stretch,
         cast(
-            case when stretches.stretch = 'last_tenth' then ceil(wholes.working_days / 10) else stretches.days end as integer
+            case when stretches.stretch = 'last_tenth' then ceil(wholes.working_days / 10) else stretches.days end
+            as integer
         ) as stretch_days
     from wholes
     cross join (
@@ -236,14 +239,14 @@ select
     judged.stretch_won_amount,
     cast(judged.won_deals as bigint) as won_deals,
     cast(judged.won_amount as decimal(18, 2)) as won_amount,
-    cast(judged.stretch_days / judged.working_days as decimal(9, 8)) as even_share
+    cast(judged.stretch_days / judged.working_days as decimal(9, 8)) as even_share,
     {%- for share, sql in [
         ('deals_share', 'judged.stretch_won_deals / judged.won_deals'),
         ('deals_share_low', wilson('judged.stretch_won_deals', 'judged.won_deals', '-')),
         ('deals_share_high', wilson('judged.stretch_won_deals', 'judged.won_deals', '+')),
-    ] %},
-    case when judged.is_enough then cast({{ sql }} as decimal(28, 10)) end as {{ share }}
-    {%- endfor %},
+    ] %}
+    case when judged.is_enough then cast({{ sql }} as decimal(28, 10)) end as {{ share }},
+    {%- endfor %}
     case
         when judged.is_enough and judged.won_amount > 0
             then cast(judged.stretch_won_amount / judged.won_amount as decimal(28, 10))

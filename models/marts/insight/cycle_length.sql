@@ -1,5 +1,5 @@
--- One row per year (of winning; and all years together), entity and segment: how many days lie between the creation and the
--- winning of deals.
+-- One row per year (of winning; and all years together), entity and segment: how many days lie between the creation and
+-- the winning of deals.
 {%- set fewest = company().definitions.min_comparison_sample %}
 {%- set quantiles = {'p10_days': 0.1, 'p25_days': 0.25, 'median_days': 0.5, 'p75_days': 0.75, 'p90_days': 0.9} %}
 
@@ -165,13 +165,13 @@ measured as (
         segment_by,
         segment,
         cast(sum(wins) as bigint) as won_deals,
-        sum(cycle_days * wins) as all_days
-        {%- for name, share in quantiles.items() %},
+        {%- for name, share in quantiles.items() %}
         {%- set place = '((all_wins - 1) * ' ~ (share * 100) | round | int ~ ')' %}
         {%- set below, above = 'floor(' ~ place ~ ' / 100)', 'ceil(' ~ place ~ ' / 100)' %}
         min(case when wins_up_to > {{ below }} then cycle_days end) * (100 - max({{ place }} % 100))
-        + min(case when wins_up_to > {{ above }} then cycle_days end) * max({{ place }} % 100) as {{ name }}
+        + min(case when wins_up_to > {{ above }} then cycle_days end) * max({{ place }} % 100) as {{ name }},
         {%- endfor %}
+        sum(cycle_days * wins) as all_days
     from ranked
     group by period_grain, period_start, entity_id, segment_by, segment
 
@@ -191,13 +191,15 @@ select
     measured.segment,
     measured.won_deals,
     case when measured.won_deals >= {{ fewest }} then 'enough' else 'too_few' end as status,
+    {%- for name in quantiles %}
+    case
+        when measured.won_deals >= {{ fewest }} then cast(measured.{{ name }} / 100 as decimal(18, 2))
+    end as {{ name }},
+    {%- endfor %}
     case
         when measured.won_deals >= {{ fewest }}
             then cast(round(measured.all_days / measured.won_deals, 2) as decimal(18, 2))
     end as mean_days
-    {%- for name in quantiles %},
-    case when measured.won_deals >= {{ fewest }} then cast(measured.{{ name }} / 100 as decimal(18, 2)) end as {{ name }}
-    {%- endfor %}
 from measured
 cross join build
 inner join entities

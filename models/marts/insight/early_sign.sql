@@ -1,12 +1,11 @@
--- One row per year of creation (and all years together), the company or a department, pipeline and sign that a deal may show
--- in its first days: how often deals with it and without it are won.
+-- One row per year of creation (and all years together), the company or a department, pipeline and sign that a deal may
+-- show in its first days: how often deals with it and without it are won.
 --
--- A landmark analysis (Anderson, Cain & Gelber 1983, Journal of Clinical Oncology 1:710-719): a sign is read on the evening of
--- the landmark, and only of deals that are open then, so that it is known before the outcome, and a deal that lived too
--- briefly to show it does not count as one without. The outcome is read on a fixed day too, long after, of deals that are
--- old enough, whether or not they are closed: those that close early are not a fair choice of the young ones.
+-- A landmark analysis (Anderson, Cain & Gelber 1983, Journal of Clinical Oncology 1:710-719): a sign is read on the
+-- evening of the landmark, and only of deals that are open then, so that it is known before the outcome, and a deal
+-- that lived too briefly to show it does not count as one without. The outcome is read on a fixed day too, long after,
+-- of deals that are old enough, closed or not: those that close early are not a fair choice of the young ones.
 {%- set fewest = company().definitions.min_comparison_sample %}
-{%- set group = 'period_grain, period_start, entity_id, pipeline_id, sign, stage_number' %}
 
 with
 
@@ -198,6 +197,14 @@ tallied as (
 
 ),
 
+first_days as (
+
+    select min(day) as day
+    from days
+    where is_covered
+
+),
+
 of_entities as (
 
     {% for grain, start in {'year': 'tallied.year_start', 'all': 'first_days.day'}.items() %}
@@ -207,12 +214,12 @@ of_entities as (
         entities_of_seats.entity_id,
         tallied.pipeline_id,
         tallied.sign,
-        tallied.stage_number
-        {%- for count in ['deals_with', 'won_with', 'deals_without', 'won_without'] %},
-        cast(sum(tallied.{{ count }}) as bigint) as {{ count }}
+        {%- for count in ['deals_with', 'won_with', 'deals_without', 'won_without'] %}
+        cast(sum(tallied.{{ count }}) as bigint) as {{ count }},
         {%- endfor %}
+        tallied.stage_number
     from tallied
-    cross join (select min(days.day) as day from days where days.is_covered) as first_days
+    cross join first_days
     inner join entities_of_seats
         on tallied.seat_id = entities_of_seats.seat_id
     group by {{ start }}, entities_of_seats.entity_id, tallied.pipeline_id, tallied.sign, tallied.stage_number
@@ -234,22 +241,28 @@ judged as (
 compared as (
 
     select
-        {{ group }}
+        period_grain,
+        period_start,
+        entity_id,
+        pipeline_id,
+        sign,
+        stage_number,
         {%- for name, sql in {
             'win_rate_with': 'won_with / deals_with',
             'win_rate_without': 'won_without / deals_without',
             'difference': 'won_with / deals_with - won_without / deals_without',
             'difference_low': newcombe('won_with', 'deals_with', 'won_without', 'deals_without', '-'),
             'difference_high': newcombe('won_with', 'deals_with', 'won_without', 'deals_without', '+'),
-        }.items() %},
-        cast({{ sql }} as decimal(28, 10)) as {{ name }}
+        }.items() %}
+        cast({{ sql }} as decimal(28, 10)) as {{ name }},
         {%- endfor %}
-        {%- for name, end in {'odds_ratio': none, 'odds_ratio_low': '-', 'odds_ratio_high': '+'}.items() %},
+        {%- for name, end in {'odds_ratio': none, 'odds_ratio_low': '-', 'odds_ratio_high': '+'}.items() %}
         cast(
             {{ odds_ratio('won_with', '(deals_with - won_with)', 'won_without', '(deals_without - won_without)', end) }}
             as decimal(28, 10)
-        ) as {{ name }}
+        ) as {{ name }},
         {%- endfor %}
+        is_enough
     from judged
     where is_enough
 

@@ -1,9 +1,9 @@
--- One row per cohort of deals (by the quarter or year of their creation), department or manager, and spot where they may be
--- worse than others: a stage's conversion or time, a pipeline's win rate, a reason for losing.
+-- One row per cohort of deals (by the quarter or year of their creation), department or manager, and spot where they
+-- may be worse than others: a stage's conversion or time, a pipeline's win rate, a reason for losing.
 --
 -- Whoever is compared is compared with what others have with the same mix of products and lead sources: each of their
--- deals is given the figure that peers have with such deals (direct standardisation). Peers are all others of the company.
--- The median peer is reckoned from how far each of them is from the company with their own mix.
+-- deals is given the figure that peers have with such deals. Peers are all others of the company. The median peer is
+-- reckoned from how far each of them is from the company with their own mix.
 {%- set fewest = company().definitions.min_comparison_sample %}
 {%- set sums = {
     'deals': 'bigint', 'total': 'decimal(38, 12)', 'passed_deals': 'bigint', 'won_amount': 'decimal(18, 2)',
@@ -188,8 +188,8 @@ of_conversions as (
 
 ),
 
--- Days are skewed, and what doubles a stay is the same to a short one and a long one: logarithms, of 1 + days as 0 is one
--- of them, with a fixed number of decimals, so that their sum is the same in whatever order it is taken.
+-- Days are skewed, and what doubles a stay is the same to a short one and a long one: logarithms, of 1 + days as 0 is
+-- one of them, with a fixed number of decimals, so that their sum is the same in whatever order it is taken.
 lengths as (
 
     select
@@ -268,10 +268,10 @@ tallied as (
         quarter_start,
         seat_id,
         spot_id,
-        mix_id
-        {%- for column in sums %},
-        {{ column }}
+        {%- for column in sums %}
+        {{ column }},
         {%- endfor %}
+        mix_id
     from {{ relation }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
@@ -286,10 +286,10 @@ of_quarters as (
         tallied.quarter_start,
         entities_of_seats.entity_id,
         tallied.spot_id,
-        tallied.mix_id
-        {%- for column, type in sums.items() %},
-        cast(sum(tallied.{{ column }}) as {{ type }}) as {{ column }}
+        {%- for column, type in sums.items() %}
+        cast(sum(tallied.{{ column }}) as {{ type }}) as {{ column }},
         {%- endfor %}
+        tallied.mix_id
     from tallied
     inner join entities_of_seats
         on tallied.seat_id = entities_of_seats.seat_id
@@ -318,10 +318,10 @@ summed as (
         cohorts.period_id,
         of_quarters.entity_id,
         of_quarters.spot_id,
-        of_quarters.mix_id
-        {%- for column, type in sums.items() %},
-        cast(sum(of_quarters.{{ column }}) as {{ type }}) as {{ column }}
+        {%- for column, type in sums.items() %}
+        cast(sum(of_quarters.{{ column }}) as {{ type }}) as {{ column }},
         {%- endfor %}
+        of_quarters.mix_id
     from of_quarters
     inner join cohorts
         on of_quarters.quarter_start = cohorts.quarter_start
@@ -336,10 +336,10 @@ of_mixes as (
         summed.period_id,
         summed.entity_id,
         summed.spot_id,
-        summed.mix_id
-        {%- for column in sums %},
-        summed.{{ column }}
+        {%- for column in sums %}
+        summed.{{ column }},
         {%- endfor %}
+        summed.mix_id
     from summed
     inner join spots
         on summed.spot_id = spots.spot_id
@@ -383,10 +383,11 @@ company_mixes as (
 company_spots as (
 
     select
-        period_id, spot_id
-        {%- for column, type in sums.items() %},
-        cast(sum({{ column }}) as {{ type.replace('(18', '(38') }}) as {{ column }}
+        period_id,
+        {%- for column, type in sums.items() %}
+        cast(sum({{ column }}) as {{ type.replace('(18', '(38') }}) as {{ column }},
         {%- endfor %}
+        spot_id
     from company_mixes
     group by period_id, spot_id
 
@@ -400,10 +401,10 @@ standardised as (
     select
         own.period_id,
         own.spot_id,
-        own.entity_id
-        {%- for column, type in sums.items() %},
-        cast(sum(own.{{ column }}) as {{ type }}) as {{ column }}
-        {%- endfor %},
+        own.entity_id,
+        {%- for column, type in sums.items() %}
+        cast(sum(own.{{ column }}) as {{ type }}) as {{ column }},
+        {%- endfor %}
         sum(
             cast(own.deals * (company_mixes.total / company_mixes.deals) as decimal(28, 12))
         ) as company_total,
@@ -463,7 +464,9 @@ squares_of_seats as (
         quarter_start,
         seat_id,
         spot_id,
-        cast(sum(cast(cast(log_days as double) * cast(log_days as double) as decimal(18, 12))) as decimal(38, 12)) as squares
+        cast(
+            sum(cast(cast(log_days as double) * cast(log_days as double) as decimal(18, 12))) as decimal(38, 12)
+        ) as squares
     from lengths
     group by quarter_start, seat_id, spot_id
 
@@ -596,9 +599,9 @@ groups as (
 
 ),
 
--- The share of the variance that is between entities, by the method of moments: of shares as Kleinman (1973, Journal of the
--- American Statistical Association 68:46-54) has it for beta-binomial counts; of logarithms of days, in terms of the
--- variance within, as DerSimonian & Laird (1986, Controlled Clinical Trials 7:177-188).
+-- The share of the variance that is between entities, by the method of moments: of shares as Kleinman (1973, Journal of
+-- the American Statistical Association 68:46-54) has it for beta-binomial counts; of logarithms of days, in terms of
+-- the variance within, as DerSimonian & Laird (1986, Controlled Clinical Trials 7:177-188).
 judged as (
 
     select
@@ -728,13 +731,12 @@ priced as (
         leaks.shrunk_value,
         leaks.worth,
         leaks.gap,
-        coalesce(leaks.is_weak, false) as is_weak,
         case
             when not measured.is_enough then 'too_few'
             when leaks.peer_value is null then 'no_peers'
             else 'enough'
-        end as status
-        {%- for leak, gap in [('leak_amount', 'gap'), ('leak_low', 'gap_low'), ('leak_high', 'gap_high')] %},
+        end as status,
+        {%- for leak, gap in [('leak_amount', 'gap'), ('leak_low', 'gap_low'), ('leak_high', 'gap_high')] %}
         case
             when leaks.gap > 0 and leaks.worth is not null
                 then cast(
@@ -743,8 +745,9 @@ priced as (
                         * leaks.worth, 2
                     ) as decimal(18, 2)
                 )
-        end as {{ leak }}
+        end as {{ leak }},
         {%- endfor %}
+        coalesce(leaks.is_weak, false) as is_weak
     from measured
     left join leaks
         on
