@@ -120,6 +120,77 @@ RUSSIAN = {
     "meeting": "встреча",
     "email": "письмо",
     "task": "задача",
+    # ----------------------------------------------------------------------------------------------------- weak spots
+    "deals created {start} … {end}": "сделки, созданные {start} … {end}",
+    "Stages that let through fewer deals than the median peer's": (
+        "Стадии, которые проходит меньше сделок, чем у медианного коллеги"
+    ),
+    "Win rates below the median peer's": "Доли побед ниже, чем у медианного коллеги",
+    "Reasons that lose more deals than they do for the median peer": (
+        "Причины, по которым проигрывается больше сделок, чем у медианного коллеги"
+    ),
+    "Stages that take longer than the median peer's": "Стадии, которые длятся дольше, чем у медианного коллеги",
+    "Nobody is below the median peer where there are deals enough to tell.": (
+        "Там, где сделок достаточно для суждения, никто не отстаёт от медианного коллеги."
+    ),
+    "* the interval at 95 % lies wholly on the worse side of what peers with the same mix have": (
+        "* 95 %-й интервал целиком хуже того, что есть у коллег с тем же составом сделок"
+    ),
+    "too few deals to tell: {count}": "слишком мало сделок для суждения: {count}",
+    "rank": "место",
+    "stage": "стадия",
+    "pipeline": "воронка",
+    "reason": "причина",
+    "share": "доля",
+    "days": "дни",
+    "interval": "интервал",
+    "peers": "коллеги",
+    "median peer": "медианный коллега",
+    "deals": "сделок",
+    "stays": "пребываний",
+    "leak": "потери",
+    "interval of the leak": "интервал потерь",
+    # --------------------------------------------------------------------------------------------------- regularities
+    "Wins in the last tenth of the working days, {start} … {end}": (
+        "Победы в последней десятой части рабочих дней, {start} … {end}"
+    ),
+    "share of wins": "доля побед",
+    "if even": "если равномерно",
+    "of the amount": "доля суммы",
+    "linearity": "линейность",
+    "Days from creation to winning, company, wins since {day}": (
+        "Дней от создания до выигрыша, компания, победы с {day}"
+    ),
+    "by": "по",
+    "segment": "сегмент",
+    "10 %": "10 %",
+    "25 %": "25 %",
+    "median": "медиана",
+    "75 %": "75 %",
+    "90 %": "90 %",
+    "product": "продукт",
+    "lead_source": "источник",
+    "amount_band": "сумма",
+    "What goes with winning within 180 days, company, deals since {day}": (
+        "Что сопутствует выигрышу за 180 дней, компания, сделки с {day}"
+    ),
+    "sign": "признак",
+    "won with it": "выиграно с ним",
+    "won without": "выиграно без него",
+    "difference": "разность",
+    "odds ratio": "отношение шансов",
+    "goes with": "сопутствует",
+    "winning": "выигрышу",
+    "losing": "проигрышу",
+    "neither": "ничему",
+    "too few": "слишком мало",
+    "in stage {stage} within 14 days": "в стадии «{stage}» за 14 дней",
+    "at least {count} activities within 14 days": "не меньше {count} действий за 14 дней",
+    "a meeting within 14 days": "встреча за 14 дней",
+    "lead answered within 24 hours": "ответ на лид за 24 часа",
+    "What goes together need not follow from one another: the sign may be there because the deal is good.": (
+        "Что бывает вместе, не обязано следовать одно из другого: признак может быть потому, что сделка хороша."
+    ),
     # ------------------------------------------------------------------------------------------------------ the pages
     "Overview": "Обзор",
     "Language": "Язык",

@@ -1,7 +1,7 @@
 """The commands of `kpimart kpi` that say what moved, why, and where it leaks."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,6 +10,8 @@ from kpimart.cli.shared import AsJson, Config, Lang, Level, ReleaseId, show, sho
 from kpimart.settings import load_settings
 
 commands = typer.Typer()
+
+Kind = Literal["stage_conversion", "win_rate", "loss_reason", "stage_time"]
 
 
 @commands.command("trend")
@@ -40,3 +42,53 @@ def trend(
         show_json(dataclasses.asdict(found))
     else:
         show(*of_trends(found, by, lang))
+
+
+@commands.command("weak-spots")
+def weak_spots(
+    by: Annotated[Literal["manager", "department"], typer.Option("--by", help="Whose weak spots.")] = "manager",
+    period: Annotated[
+        str, typer.Option("--period", help="quarter or year, for the last complete one, or 2026, 2026-Q3.")
+    ] = "year",
+    kind: Annotated[Kind | None, typer.Option("--kind", help="One kind of weak spot.", show_default="all")] = None,
+    list_all: Annotated[bool, typer.Option("--all", help="List every spot.")] = False,
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where somebody is worse than peers with the same mix of deals, and what that costs."""
+    from kpimart.insight.weak_spot import KINDS, read_weak_spots
+    from kpimart.publish.release import find
+    from kpimart.report.weak_spot import SHOWN_ROWS, of_weak_spots
+
+    release = find(load_settings(config).home, release_id)
+    found = read_weak_spots(release.database, level=by, period=period, kinds=(kind,) if kind else KINDS)
+    if as_json:
+        show_json(dataclasses.asdict(found))
+    else:
+        show(*of_weak_spots(found, by, lang, shown_rows=None if list_all else SHOWN_ROWS))
+
+
+@commands.command("regularities")
+def regularities(
+    by: Annotated[Level, typer.Option("--by", help="Whose wins of the period.")] = "company",
+    period: Annotated[
+        str, typer.Option("--period", help="month or quarter, for the last complete one, or 2026-Q3, 2026-04.")
+    ] = "quarter",
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how wins bunch at the end of a period, how long they take, and which early signs go with them."""
+    from kpimart.insight.regularity import read_regularities
+    from kpimart.publish.release import find
+    from kpimart.report.regularity import of_regularities
+
+    release = find(load_settings(config).home, release_id)
+    found = read_regularities(release.database, level=by, period=period)
+    if as_json:
+        show_json(dataclasses.asdict(found))
+    else:
+        show(*of_regularities(found, by, lang))

@@ -173,6 +173,27 @@ select 'won_amount' as kpi_code, 'month' as period_grain, date '2017-12-01' as p
     i = 9 as is_hidden
 from range(10) as rows (i);
 
+create schema insight;
+create table insight.weak_spot as
+select 'year' as period_grain, date '2017-01-01' as period_start, manager_id as entity_key, 'win_rate' as kind,
+    0.4 as value, 0.3 as value_low, 0.5 as value_high, 'enough' as status, false as is_weak, 100.00 as leak_amount
+from core.dim_manager;
+
+create table insight.closing_pattern as
+select 'month' as period_grain, date '2017-12-01' as period_start, manager_id as entity_key, 'last_day' as stretch,
+    0.4 as deals_share, 0.6 as deals_linearity, 'enough' as status
+from core.dim_manager;
+
+create table insight.cycle_length as
+select 'year' as period_grain, date '2017-01-01' as period_start, manager_id as entity_key, 'all' as segment_by,
+    'all' as segment, 1.0 as p10_days, 2.0 as p25_days, 3.0 as median_days, 4.0 as p75_days, 5.0 as p90_days
+from core.dim_manager;
+
+create table insight.early_sign as
+select 'year' as period_grain, date '2017-01-01' as period_start, 'company' as entity_key, 'meeting' as sign,
+    20 as deals_with, 10 as won_with, 20 as deals_without, 5 as won_without, 0.25 as difference,
+    0.01 as difference_low, 'winning' as goes_with;
+
 create table core.dim_department_closure as
 select department_id, department_id as ancestor_department_id, 0 as depth, date '0001-01-01' as valid_from,
     date '9999-12-31' as valid_to
@@ -285,6 +306,13 @@ insert into kpi.kpi_value (kpi_code, period_grain, period_start, entity_level, v
 values ('created_deals', 'month', '2017-10-01', 'company', 1, 'count');
 insert into kpi.win_rate_curve values ('week', '2017-12-04', 'planet', null, 1.01, -0.01);
 insert into kpi.funnel_stage values ('week', '2017-12-04', 'planet', null, 1.01, -0.01, -1, -1, -1);
+update insight.weak_spot set period_grain = 'week', kind = 'luck', value = 0.6, leak_amount = -1
+where entity_key = 'files:m1';
+update insight.weak_spot set status = 'too_few' where entity_key = 'files:m2';
+update insight.closing_pattern set stretch = 'last_hour', deals_share = 1.1, deals_linearity = -0.1, status = 'too_few'
+where entity_key = 'files:m1';
+update insight.cycle_length set segment_by = 'colour', median_days = -1 where entity_key = 'files:m1';
+update insight.early_sign set sign = 'dream', difference = 1.1, won_with = 21, difference_low = -0.01;
 update core.dim_department_closure set valid_from = '9999-12-31';
 delete from core.fct_period_close where action = 'reopened';
 update core.fct_period_close set action = 'forgiven', as_of = '2017-11-30', note = ' ';
@@ -311,6 +339,7 @@ update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
 MAY_BE_EMPTY = {
     *("lead", "activity", "deal_open_interval", "deal_next_step", "customer_purchase"),
     *("win_rate_curve", "funnel_stage", "period_close", "seasonal_index"),
+    *("weak_spot", "closing_pattern", "cycle_length", "early_sign"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

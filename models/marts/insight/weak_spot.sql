@@ -351,11 +351,11 @@ of_mixes as (
         closed.period_id,
         closed.entity_id,
         spots.spot_id,
-        closed.mix_id,
         closed.deals,
         coalesce(lost.total, 0) as total,
         closed.deals - coalesce(lost.deals, 0) as passed_deals,
-        closed.won_amount
+        closed.won_amount,
+        closed.mix_id
     from summed as closed
     inner join spots as win_rates
         on closed.spot_id = win_rates.spot_id and win_rates.kind = 'win_rate'

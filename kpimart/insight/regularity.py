@@ -1,0 +1,145 @@
+"""Reads what comes back: wins that bunch at the end of a period, how long they take, early signs that go with them."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+
+from kpimart.errors import SettingsError
+from kpimart.figures import Period, find_period
+from kpimart.warehouse import open_database
+
+GRAINS = ("month", "quarter")
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How an entity's wins of a period lie in it; shares and linearity are 0 to 1, None where there are too few wins.
+
+    `share` is that of the wins in the last tenth of the working days, `even_share` what it were if all days were alike.
+    """
+
+    entity_name: str
+    won_deals: int
+    even_share: Decimal
+    share: Decimal | None
+    share_low: Decimal | None
+    share_high: Decimal | None
+    amount_share: Decimal | None
+    linearity: Decimal | None
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """How many days deals took from their creation to being won; None where there are too few."""
+
+    segment_by: str
+    segment: str
+    won_deals: int
+    p10_days: Decimal | None
+    p25_days: Decimal | None
+    median_days: Decimal | None
+    p75_days: Decimal | None
+    p90_days: Decimal | None
+
+
+@dataclass(frozen=True)
+class EarlySign:
+    """How often deals with a sign and without it were won; `difference` is that of the shares, with its interval."""
+
+    pipeline_id: str
+    sign: str
+    stage_name: str | None
+    fewest_activities: Decimal | None
+    deals_with: int
+    deals_without: int
+    win_rate_with: Decimal | None
+    win_rate_without: Decimal | None
+    difference: Decimal | None
+    difference_low: Decimal | None
+    difference_high: Decimal | None
+    odds_ratio: Decimal | None
+    goes_with: str | None
+
+
+@dataclass(frozen=True)
+class Regularities:
+    """The closings of a period by entity; cycles and early signs are of the company and of all its years."""
+
+    period: Period
+    closings: tuple[Closing, ...]
+    since: date | None
+    cycles: tuple[Cycle, ...]
+    signs: tuple[EarlySign, ...]
+
+
+def read_regularities(database: Path, *, level: str, period: str) -> Regularities:
+    """The closings of the entities of a level in a month or quarter, and the company's cycles and early signs.
+
+    period: month or quarter, for the last complete one, or a name of one, as in `read_figures`. Raises SettingsError
+    for another grain and for a period that is not there.
+    """
+    with open_database(database) as connection:
+        chosen = find_period(connection, period)
+        if chosen.grain not in GRAINS:
+            raise SettingsError(
+                f"period {period}: the end of a {' or a '.join(GRAINS)} is looked at, not that of a {chosen.grain}"
+            )
+        return Regularities(
+            chosen,
+            _closings(connection, chosen, level),
+            _first_day(connection),
+            _cycles(connection),
+            _signs(connection),
+        )
+
+
+def _closings(connection: duckdb.DuckDBPyConnection, period: Period, level: str) -> tuple[Closing, ...]:
+    rows = connection.execute(
+        """
+        select
+            entity_name, won_deals, even_share, deals_share, deals_share_low, deals_share_high, amount_share,
+            deals_linearity
+        from closing_pattern
+        where period_grain = ? and period_start = ? and entity_level = ? and stretch = 'last_tenth'
+        order by deals_share - even_share desc nulls last, entity_name, entity_key
+        """,
+        [period.grain, period.start, level],
+    ).fetchall()
+    return tuple(Closing(*row) for row in rows)
+
+
+def _first_day(connection: duckdb.DuckDBPyConnection) -> date | None:
+    rows = connection.execute("select min(period_start) from cycle_length where period_grain = 'all'").fetchall()
+    first: date | None = rows[0][0]
+    return first
+
+
+def _cycles(connection: duckdb.DuckDBPyConnection) -> tuple[Cycle, ...]:
+    rows = connection.execute(
+        """
+        select segment_by, segment, won_deals, p10_days, p25_days, median_days, p75_days, p90_days
+        from cycle_length
+        where period_grain = 'all' and entity_level = 'company'
+        order by
+            list_position(['all', 'pipeline', 'amount_band', 'product', 'lead_source'], segment_by),
+            median_days nulls last, segment
+        """
+    ).fetchall()
+    return tuple(Cycle(*row) for row in rows)
+
+
+def _signs(connection: duckdb.DuckDBPyConnection) -> tuple[EarlySign, ...]:
+    rows = connection.execute(
+        """
+        select
+            pipeline_id, sign, stage_name, fewest_activities, deals_with, deals_without, win_rate_with,
+            win_rate_without, difference, difference_low, difference_high, odds_ratio, goes_with
+        from early_sign
+        where period_grain = 'all' and entity_level = 'company'
+        order by pipeline_id, abs(difference) desc nulls last, sign, stage_number
+        """
+    ).fetchall()
+    return tuple(EarlySign(*row) for row in rows)

@@ -1,0 +1,94 @@
+"""Reads where somebody is worse than peers with the same mix of deals, the most expensive first."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from kpimart.errors import SettingsError
+from kpimart.figures import Period, find_period
+from kpimart.warehouse import open_database
+
+KINDS = ("stage_conversion", "win_rate", "loss_reason", "stage_time")
+GRAINS = ("quarter", "year")
+
+
+@dataclass(frozen=True)
+class WeakSpot:
+    """A spot where an entity is worse than the median of its peers; shares are 0 to 1, times are days, amounts money.
+
+    `value_low` to `value_high` is the value's interval at 95 %, `leak_low` to `leak_high` what that means for the leak.
+    A stage's time costs no amount, so its leak is None; `is_tied`: another has the same rank.
+    """
+
+    kind: str
+    entity_key: str
+    entity_name: str
+    pipeline_id: str
+    stage_name: str | None
+    loss_reason: str
+    value: Decimal
+    value_low: Decimal
+    value_high: Decimal
+    peer_value: Decimal
+    peer_median: Decimal
+    sample_size: int
+    gap: Decimal
+    is_weak: bool
+    leak_amount: Decimal | None
+    leak_low: Decimal | None
+    leak_high: Decimal | None
+    leak_rank: int | None
+    is_tied: bool
+
+
+@dataclass(frozen=True)
+class WeakSpots:
+    """What was found in the deals that were created in a period; `too_few` spots rest on too few of them to tell."""
+
+    period: Period
+    is_complete: bool
+    spots: tuple[WeakSpot, ...]
+    too_few: int
+
+
+def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str, ...] = KINDS) -> WeakSpots:
+    """The spots of a level (department or manager) that are worse than the median peer, kind by kind.
+
+    Those with the largest leak come first, and stages' times by the gap. period: quarter or year, for the last complete
+    one, or a name of one, as in `read_figures`. Raises SettingsError for another grain or a period that is not there.
+    """
+    with open_database(database) as connection:
+        chosen = find_period(connection, period)
+        if chosen.grain not in GRAINS:
+            raise SettingsError(
+                f"period {period}: weak spots are those of a {' or a '.join(GRAINS)}; a {chosen.grain} is too short"
+            )
+        asked = {"grain": chosen.grain, "start": chosen.start, "level": level, "kinds": list(kinds)}
+        rows = connection.execute(
+            """
+            select
+                kind, entity_key, entity_name, pipeline_id, stage_name, loss_reason, value, value_low, value_high,
+                peer_value, peer_median, sample_size, gap, is_weak, leak_amount, leak_low, leak_high, leak_rank,
+                leak_rank is not null and count(*) over (partition by kind, leak_rank) > 1 as is_tied
+            from weak_spot
+            where
+                period_grain = $grain and period_start = $start and entity_level = $level
+                and list_contains($kinds, kind) and status = 'enough' and gap > 0
+            order by
+                list_position($kinds, kind), leak_amount desc nulls last, gap desc, entity_name, entity_key,
+                pipeline_id, stage_id, loss_reason
+            """,
+            asked,
+        ).fetchall()
+        of_all = connection.execute(
+            """
+            select count(*) filter (where status = 'too_few'), coalesce(bool_and(is_complete), true)
+            from weak_spot
+            where
+                period_grain = $grain and period_start = $start and entity_level = $level
+                and list_contains($kinds, kind)
+            """,
+            asked,
+        ).fetchall()
+    too_few, is_complete = of_all[0]
+    return WeakSpots(chosen, is_complete, tuple(WeakSpot(*row) for row in rows), too_few)

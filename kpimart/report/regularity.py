@@ -1,0 +1,112 @@
+"""What a person reads of regularities."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+
+from kpimart import render
+from kpimart.language import Language, said
+
+if TYPE_CHECKING:
+    from kpimart.insight.regularity import Closing, Cycle, EarlySign, Regularities
+
+_SIGNS = {
+    "reached_stage": "in stage {stage} within 14 days",
+    "activities": "at least {count} activities within 14 days",
+    "meeting": "a meeting within 14 days",
+    "prompt_response": "lead answered within 24 hours",
+}
+
+
+def of_regularities(found: "Regularities", level: str, language: Language) -> Iterator[RenderableType]:
+    """How wins lie in a period, how long they take, and which early signs go with them."""
+    period = found.period
+    whose = said(level.capitalize(), language)
+    yield said(
+        "Wins in the last tenth of the working days, {start} … {end}", language, start=period.start, end=period.end
+    )
+    of_closings = ("share of wins", "interval", "if even", "of the amount", "linearity", "won")
+    yield render.rows_table(
+        [whose, *(said(column, language) for column in of_closings)],
+        [_closing_row(each, whose if level == "company" else each.entity_name) for each in found.closings],
+    )
+    yield ""
+    since = found.since or render.UNDEFINED
+    yield said("Days from creation to winning, company, wins since {day}", language, day=since)
+    of_cycles = ("by", "segment", "10 %", "25 %", "median", "75 %", "90 %", "won")
+    yield render.rows_table(
+        [said(column, language) for column in of_cycles], [_cycle_row(each, language) for each in found.cycles]
+    )
+    yield ""
+    yield said("What goes with winning within 180 days, company, deals since {day}", language, day=since)
+    of_signs = (
+        "pipeline",
+        "sign",
+        "won with it",
+        "won without",
+        "difference",
+        "interval",
+        "odds ratio",
+        "deals",
+        "goes with",
+    )
+    yield render.rows_table(
+        [said(column, language) for column in of_signs], [_sign_row(each, language) for each in found.signs]
+    )
+    yield said(
+        "What goes together need not follow from one another: the sign may be there because the deal is good.", language
+    )
+
+
+def _closing_row(each: "Closing", whose: str) -> tuple[object, ...]:
+    return (
+        whose,
+        render.value_text(each.share, "ratio"),
+        _interval(each.share_low, each.share_high),
+        render.value_text(each.even_share, "ratio"),
+        render.value_text(each.amount_share, "ratio"),
+        render.value_text(each.linearity, "number"),
+        each.won_deals,
+    )
+
+
+def _cycle_row(each: "Cycle", language: Language) -> tuple[object, ...]:
+    days = (each.p10_days, each.p25_days, each.median_days, each.p75_days, each.p90_days)
+    segment = "" if each.segment_by == "all" else each.segment
+    return (
+        said(each.segment_by, language),
+        segment,
+        *(render.value_text(quantile, "days") for quantile in days),
+        each.won_deals,
+    )
+
+
+def _sign_row(each: "EarlySign", language: Language) -> tuple[object, ...]:
+    count = "" if each.fewest_activities is None else f"{each.fewest_activities.normalize():f}"
+    difference = each.difference
+    pp = said("pp", language)
+    return (
+        each.pipeline_id,
+        said(_SIGNS[each.sign], language, stage=each.stage_name, count=count),
+        render.value_text(each.win_rate_with, "ratio"),
+        render.value_text(each.win_rate_without, "ratio"),
+        render.UNDEFINED if difference is None else f"{difference * 100:+z,.1f} {pp}",
+        _points(each.difference_low, each.difference_high),
+        render.value_text(each.odds_ratio, "number"),
+        f"{each.deals_with:,} / {each.deals_without:,}",
+        said(each.goes_with or "too few", language),
+    )
+
+
+def _interval(low: Decimal | None, high: Decimal | None) -> str:
+    return (
+        render.UNDEFINED if low is None else f"{render.value_text(low, 'ratio')} … {render.value_text(high, 'ratio')}"
+    )
+
+
+def _points(low: Decimal | None, high: Decimal | None) -> str:
+    if low is None or high is None:
+        return render.UNDEFINED
+    return f"{low * 100:+z,.1f} … {high * 100:+z,.1f}"

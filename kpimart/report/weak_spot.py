@@ -1,0 +1,90 @@
+"""What a person reads of weak spots."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+
+from kpimart import render
+from kpimart.language import Language, said
+
+if TYPE_CHECKING:
+    from kpimart.insight.weak_spot import WeakSpot, WeakSpots
+
+SHOWN_ROWS = 8
+
+_TITLES = {
+    "stage_conversion": "Stages that let through fewer deals than the median peer's",
+    "win_rate": "Win rates below the median peer's",
+    "loss_reason": "Reasons that lose more deals than they do for the median peer",
+    "stage_time": "Stages that take longer than the median peer's",
+}
+
+
+def of_weak_spots(
+    found: "WeakSpots", level: str, language: Language, *, shown_rows: int | None
+) -> Iterator[RenderableType]:
+    """A table for each kind, the most expensive first, and how many spots rest on too few deals to say anything of.
+
+    shown_rows: how many of a kind, None: all.
+    """
+    period = found.period
+    going_on = "" if found.is_complete else f", {said('going on', language)}"
+    yield said("deals created {start} … {end}", language, start=period.start, end=f"{period.end}{going_on}")
+    for kind, title in _TITLES.items():
+        spots = [spot for spot in found.spots if spot.kind == kind]
+        if spots:
+            yield ""
+            yield f"{said(title, language)}: {len(spots):,}"
+            yield _table(spots if shown_rows is None else spots[:shown_rows], kind, level, language)
+            if shown_rows is not None and len(spots) > shown_rows:
+                yield said("and {count} more: --all", language, count=f"{len(spots) - shown_rows:,}")
+    if not found.spots:
+        yield said("Nobody is below the median peer where there are deals enough to tell.", language)
+    yield ""
+    yield said("* the interval at 95 % lies wholly on the worse side of what peers with the same mix have", language)
+    yield said("too few deals to tell: {count}", language, count=f"{found.too_few:,}")
+
+
+def _table(spots: "Sequence[WeakSpot]", kind: str, level: str, language: Language) -> RenderableType:
+    unit = "days" if kind == "stage_time" else "ratio"
+    columns = [
+        *([] if kind == "stage_time" else ["rank"]),
+        level.capitalize(),
+        {"win_rate": "pipeline", "loss_reason": "reason"}.get(kind, "stage"),
+        "days" if kind == "stage_time" else "share",
+        "interval",
+        "peers",
+        "median peer",
+        "stays" if kind == "stage_time" else "deals",
+        *([] if kind == "stage_time" else ["leak", "interval of the leak"]),
+    ]
+    return render.rows_table([said(each, language) for each in columns], [_row(spot, unit) for spot in spots])
+
+
+def _row(spot: "WeakSpot", unit: str) -> tuple[object, ...]:
+    where = {"win_rate": spot.pipeline_id, "loss_reason": spot.loss_reason}.get(spot.kind, spot.stage_name)
+    told = (
+        spot.entity_name,
+        where,
+        f"{render.value_text(spot.value, unit)}{' *' if spot.is_weak else ''}",
+        _interval(spot.value_low, spot.value_high, unit),
+        render.value_text(spot.peer_value, unit),
+        render.value_text(spot.peer_median, unit),
+        spot.sample_size,
+    )
+    if spot.kind == "stage_time":
+        return told
+    leak = (render.value_text(spot.leak_amount, "amount"), _interval(spot.leak_low, spot.leak_high, "amount"))
+    return (_rank(spot), *told, *leak)
+
+
+def _rank(spot: "WeakSpot") -> str:
+    if spot.leak_rank is None:
+        return render.UNDEFINED
+    return f"{spot.leak_rank}{' =' if spot.is_tied else ''}"
+
+
+def _interval(low: Decimal | None, high: Decimal | None, unit: str) -> str:
+    return f"{render.value_text(low, unit)} … {render.value_text(high, unit)}"
