@@ -29,6 +29,8 @@ PAGES = (
     "docs/how-to/read-the-figures.md",
     "docs/how-to/read-conversions.md",
     "docs/how-to/read-trends.md",
+    "docs/how-to/find-weak-spots.md",
+    "docs/how-to/find-regularities.md",
     "docs/how-to/choose-a-calendar.md",
     "docs/how-to/motivate-by-kpis.md",
     "docs/how-to/run-every-night.md",

@@ -34,6 +34,10 @@ def test_the_contract_lists_the_published_tables() -> None:
         "period_close",
         "kpi_trend",
         "seasonal_index",
+        "weak_spot",
+        "closing_pattern",
+        "cycle_length",
+        "early_sign",
         "quality_result",
         "release",
     ]
