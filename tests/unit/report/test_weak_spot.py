@@ -1,0 +1,69 @@
+"""What a person reads of weak spots: ties, what is weak, and that too few deals say nothing."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from kpimart.figures import Period
+from kpimart.insight.weak_spot import WeakSpot, WeakSpots
+from kpimart.report.weak_spot import of_weak_spots
+
+SPOT = WeakSpot(
+    kind="stage_conversion",
+    entity_key="ann",
+    entity_name="Ann",
+    pipeline_id="p",
+    stage_name="Demo",
+    loss_reason="(none)",
+    value=Decimal("0.3"),
+    value_low=Decimal("0.2"),
+    value_high=Decimal("0.4"),
+    peer_value=Decimal("0.5"),
+    peer_median=Decimal("0.55"),
+    sample_size=40,
+    gap=Decimal("0.25"),
+    is_weak=True,
+    leak_amount=Decimal("1000.00"),
+    leak_low=Decimal("600.00"),
+    leak_high=Decimal("1400.00"),
+    leak_rank=1,
+    is_tied=True,
+)
+FOUND = WeakSpots(
+    period=Period("year", date(2025, 1, 1), date(2025, 12, 31), is_complete=True, start_before=None),
+    is_complete=True,
+    spots=(SPOT, replace(SPOT, entity_key="bob", entity_name="Bob", is_weak=False)),
+    too_few=7,
+)
+
+
+def printed(found: WeakSpots, language: str, shown_rows: int | None = None) -> str:
+    console = Console(width=200, record=True, file=None, markup=False)
+    with console.capture() as capture:
+        for part in of_weak_spots(found, "manager", language, shown_rows=shown_rows):  # type: ignore[arg-type]
+            console.print(part)
+    return capture.get()
+
+
+@pytest.mark.parametrize(("language", "deals"), [("en", "deals"), ("ru", "сделок")])
+def test_a_tie_a_weakness_and_an_interval_are_shown(language: str, deals: str) -> None:
+    told = printed(FOUND, language)
+    assert deals in told
+    assert [line.split()[1:3] for line in told.splitlines() if "Ann" in line or "Bob" in line] == [["1", "="]] * 2
+    assert "30.0 % *" in told
+    assert "20.0 % … 40.0 %" in told
+    assert "600.00 … 1,400.00" in told
+
+
+def test_what_is_left_out_is_counted() -> None:
+    told = printed(FOUND, "en", shown_rows=1)
+    assert "Bob" not in told
+    assert "and 1 more: --all" in told
+    assert "too few deals to tell: 7" in told
+
+
+def test_where_nobody_is_behind_that_is_said() -> None:
+    assert "Nobody is below the median peer" in printed(replace(FOUND, spots=()), "en")
