@@ -333,8 +333,8 @@ in_scopes as (
 ),
 
 -- The precedence: what is no longer open left by what closed it, whatever else happened to it; what was not open came
--- by its creation, or by being opened again; what was open at both moments was moved in or out of what is due, else handed
--- over, else changed its amount.
+-- by its creation, or by being opened again; what was open at both moments was moved in or out of what is due, else
+-- handed over, else changed its amount.
 moved as (
 
     select
@@ -454,11 +454,11 @@ movements as (
     select
         scope,
         period_number,
-        entity_id
-        {%- for bucket in told %},
+        {%- for bucket in told %}
         sum(case when bucket = '{{ bucket }}' then deals end) as {{ bucket }}_deals,
-        sum(case when bucket = '{{ bucket }}' then amount end) as {{ bucket }}_amount
-    {%- endfor %}
+        sum(case when bucket = '{{ bucket }}' then amount end) as {{ bucket }}_amount,
+        {%- endfor %}
+        entity_id
     from moved_of_entities
     group by scope, period_number, entity_id
 
@@ -550,10 +550,10 @@ added as (
     select
         added_to_seats.scope,
         added_to_seats.period_number,
+        {%- for level in levels %}
+        sum(added_to_seats.{{ level }}) as {{ level }},
+        {%- endfor %}
         entities_of_seats.entity_id
-        {%- for level in levels %},
-        sum(added_to_seats.{{ level }}) as {{ level }}
-    {%- endfor %}
     from added_to_seats
     inner join entities_of_seats
         on added_to_seats.seat_number = entities_of_seats.seat_number
@@ -567,10 +567,10 @@ bases as (
         there_at_first.scope,
         there_at_first.period_grain,
         there_at_first.due_by,
+        {%- for level in levels %}
+        sum(there_at_first.{{ level }}) as {{ level }},
+        {%- endfor %}
         entities_of_seats.entity_id
-        {%- for level in levels %},
-        sum(there_at_first.{{ level }}) as {{ level }}
-    {%- endfor %}
     from there_at_first
     inner join entities_of_seats
         on there_at_first.seat_number = entities_of_seats.seat_number
@@ -585,11 +585,11 @@ standing as (
         scopes.scope,
         scopes.period_number,
         scopes.due_by,
-        entities.entity_id
-        {%- for level in levels %},
+        {%- for level in levels %}
         coalesce(added.{{ level }}, 0) as added_{{ level }},
-        coalesce(bases.{{ level }}, 0) + coalesce(sum(added.{{ level }}) over run_order, 0) as closing_{{ level }}
-    {%- endfor %}
+        coalesce(bases.{{ level }}, 0) + coalesce(sum(added.{{ level }}) over run_order, 0) as closing_{{ level }},
+        {%- endfor %}
+        entities.entity_id
     from scopes
     cross join entities
     left join added
@@ -621,11 +621,11 @@ together as (
         standing.closing_{{ level }} - standing.added_{{ level }} as opening_{{ level }},
         standing.closing_{{ level }},
         {%- endfor %}
-        standing.closing_undated_deals
-        {%- for bucket in told %},
+        {%- for bucket in told %}
         coalesce(movements.{{ bucket }}_deals, 0) as {{ bucket }}_deals,
-        movements.{{ bucket }}_amount
-    {%- endfor %}
+        movements.{{ bucket }}_amount,
+        {%- endfor %}
+        standing.closing_undated_deals
     from standing
     left join movements
         on
@@ -652,11 +652,11 @@ select
     ---------- from the opening to the closing
     cast(together.opening_deals as bigint) as opening_deals,
     {{ known_amount('together.opening_deals', 'together.opening_deals_with_amount', 'together.opening_amount') }}
-        as opening_amount
-    {%- for bucket in buckets %},
+        as opening_amount,
+    {%- for bucket in buckets %}
     cast(together.{{ bucket }}_deals as bigint) as {{ bucket }}_deals,
-    {{ known_amount('together.' ~ bucket ~ '_deals', 1, 'together.' ~ bucket ~ '_amount') }} as {{ bucket }}_amount
-    {%- endfor %},
+    {{ known_amount('together.' ~ bucket ~ '_deals', 1, 'together.' ~ bucket ~ '_amount') }} as {{ bucket }}_amount,
+    {%- endfor %}
     cast(together.closing_deals as bigint) as closing_deals,
     {{ known_amount('together.closing_deals', 'together.closing_deals_with_amount', 'together.closing_amount') }}
         as closing_amount,
@@ -673,9 +673,9 @@ inner join periods
 inner join entities
     on together.entity_id = entities.entity_id
 where
-    entities.entity_level = 'company'
-    or together.opening_deals <> 0
-    or together.closing_deals <> 0
+    together.opening_deals <> 0
     {%- for bucket in told %}
     or together.{{ bucket }}_deals <> 0
     {%- endfor %}
+    or together.closing_deals <> 0
+    or entities.entity_level = 'company'
