@@ -331,7 +331,7 @@ update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
 # a month that was closed.
 MAY_BE_EMPTY = {
     *("lead", "activity", "deal_open_interval", "deal_next_step", "customer_purchase"),
-    *("win_rate_curve", "funnel_stage", "period_close", "seasonal_index"),
+    *("win_rate_curve", "funnel_stage", "period_close", "seasonal_index", "pipeline_waterfall", "crm_discipline"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

@@ -29,6 +29,8 @@ PAGES = (
     "docs/how-to/read-the-figures.md",
     "docs/how-to/read-conversions.md",
     "docs/how-to/read-trends.md",
+    "docs/how-to/follow-the-pipeline.md",
+    "docs/how-to/check-crm-discipline.md",
     "docs/how-to/choose-a-calendar.md",
     "docs/how-to/motivate-by-kpis.md",
     "docs/how-to/run-every-night.md",
