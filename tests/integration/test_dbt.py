@@ -266,17 +266,12 @@ HOLIDAYS = {
 
 def waterfall_of(**columns: int) -> str:
     """A row of March of the company and one of its only manager, both of one deal won from an opening of two."""
-    told = {
-        **dict.fromkeys(
-            f"{step}_{what}"
-            for step in (
-                *("opening", "created", "transferred_in", "pulled_in", "increased", "reopened", "won", "lost"),
-                *("pushed_out", "decreased", "transferred_out", "deleted", "closing", "won_within", "lost_within"),
-            )
-            for what in ("deals", "amount")
-        )
-    }
-    of_company = {name: 0 for name in told} | {"opening_deals": 2, "won_deals": 1, "closing_deals": 1}
+    steps = (
+        *("opening", "created", "transferred_in", "pulled_in", "increased", "reopened", "won", "lost", "pushed_out"),
+        *("decreased", "transferred_out", "deleted", "closing", "won_within", "lost_within"),
+    )
+    told = [f"{step}_{what}" for step in steps for what in ("deals", "amount")]
+    of_company = dict.fromkeys(told, 0) | {"opening_deals": 2, "won_deals": 1, "closing_deals": 1}
     rows = [("company", of_company | columns), ("manager", of_company)]
     return values(
         f"scope, period_grain, period_start, period_end, entity_level, entity_key, {', '.join(told)}",
