@@ -191,6 +191,39 @@ RUSSIAN = {
     "What goes together need not follow from one another: the sign may be there because the deal is good.": (
         "Что бывает вместе, не обязано следовать одно из другого: признак может быть потому, что сделка хороша."
     ),
+    # ------------------------------------------------------------------------------------- the pipeline and its keeping
+    "opening": "на начало",
+    "transferred in": "передано сюда",
+    "pulled in": "срок приближен",
+    "increased": "увеличено",
+    "pushed out": "срок отложен",
+    "decreased": "уменьшено",
+    "transferred out": "передано отсюда",
+    "deleted": "удалено",
+    "closing": "на конец",
+    "not in it before, and won": "не было на начало, выиграно",
+    "not in it before, and lost": "не было на начало, проиграно",
+    "open deals": "открытые сделки",
+    "deals expected to close by the end of the quarter": "сделки, ожидаемые к закрытию до конца квартала",
+    "deals expected to close by the end of the year": "сделки, ожидаемые к закрытию до конца года",
+    "open deals without an expected close date, in no due pipeline: {count}": (
+        "открытых сделок без ожидаемой даты закрытия, не учтённых здесь: {count}"
+    ),
+    "step": "шаг",
+    "deals whose close date was pushed": "сделки с отложенной датой закрытия",
+    "deals stuck in their stage": "сделки, застрявшие в своей стадии",
+    "deals idle for too long": "сделки, давно без движения",
+    "deals without a next step": "сделки без следующего шага",
+    "deals past their close date": "сделки с истёкшей датой закрытия",
+    "wins recorded after the period": "выигрыши, записанные после конца периода",
+    "{kpi} {before} → {after} if {concerned} counted as lost": (
+        "{kpi} {before} → {after}, если {concerned} считать проигранными"
+    ),
+    "{kpi} {before} → {after} without {concerned}": "{kpi} {before} → {after}, если не считать {concerned}",
+    "{concerned}: not known, the source does not tell": "{concerned}: неизвестно, источник об этом не сообщает",
+    "{concerned}: {count} of {of}": "{concerned}: {count} из {of}",
+    "the {count} of the period": "ставшие такими за период ({count})",
+    "these {count}": "эти {count}",
     # ------------------------------------------------------------------------------------------------------ the pages
     "Overview": "Обзор",
     "Language": "Язык",

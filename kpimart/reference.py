@@ -257,6 +257,7 @@ SETTINGS: dict[str, str] = {
     "definitions.regular_min_purchases": "How many purchases within the window make a customer a regular one.",
     "definitions.lost_after_days": "A customer who has not bought for this many days is lost.",
     "definitions.stale_after_days": "An open deal that has been in its stage for longer is stale.",
+    "definitions.idle_after_days": "An open deal on which nothing happened for this many days is a loser never closed.",
     "definitions.min_leaderboard_sample": "A leaderboard hides a figure that rests on fewer deals, leads or customers.",
     "definitions.min_comparison_sample": "Weak spots and regularities say nothing of fewer deals.",
     "files.folder": "Where the export lies; `--files` comes before it.",

@@ -307,6 +307,7 @@ class Definitions(_Strict):
     regular_min_purchases: Annotated[int, Field(gt=1)] = 3
     lost_after_days: Annotated[int, Field(gt=0)] = 365
     stale_after_days: Annotated[int, Field(gt=0)] = 30
+    idle_after_days: Annotated[int, Field(gt=0)] = 90
     min_leaderboard_sample: Annotated[int, Field(ge=0)] = 3
     min_comparison_sample: Annotated[int, Field(ge=2)] = 10
 

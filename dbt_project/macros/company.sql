@@ -25,7 +25,7 @@
         'thresholds': {'max_rate_age_days': 31},
         'definitions': {
             'regular_window_days': 365, 'regular_min_purchases': 3, 'lost_after_days': 365, 'stale_after_days': 30,
-            'min_leaderboard_sample': 3, 'min_comparison_sample': 10
+            'idle_after_days': 90, 'min_leaderboard_sample': 3, 'min_comparison_sample': 10
         },
     } -%}
     {#- What is younger than the recorded decisions is at its default. -#}

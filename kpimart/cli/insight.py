@@ -92,3 +92,56 @@ def regularities(
         show_json(dataclasses.asdict(found))
     else:
         show(*of_regularities(found, by, lang))
+
+
+@commands.command("waterfall")
+def waterfall(
+    by: Annotated[Level, typer.Option("--by", help="Whose pipeline.")] = "company",
+    period: Annotated[
+        str,
+        typer.Option("--period", help="A grain, for its last complete period, or 2017, 2017-Q2, 2017-04, 2017-W14."),
+    ] = "month",
+    is_due: Annotated[
+        bool, typer.Option("--due", help="Only deals expected to close by the end of the quarter, of a year: the year.")
+    ] = False,
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what moved the pipeline, from its opening to its closing."""
+    from kpimart.insight.pipeline import read_waterfalls
+    from kpimart.publish.release import find
+    from kpimart.report.pipeline import of_waterfalls
+
+    release = find(load_settings(config).home, release_id)
+    found = read_waterfalls(release.database, level=by, period=period, scope="due" if is_due else "open")
+    if as_json:
+        show_json(dataclasses.asdict(found))
+    else:
+        show(*of_waterfalls(found, by, lang))
+
+
+@commands.command("discipline")
+def discipline(
+    by: Annotated[Level, typer.Option("--by", help="Whose deals.")] = "company",
+    period: Annotated[
+        str,
+        typer.Option("--period", help="month, quarter or year, for the last complete one, or 2017, 2017-Q2, 2017-04."),
+    ] = "month",
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how the CRM is kept, and how far KPIs would move if it were kept strictly."""
+    from kpimart.insight.pipeline import read_discipline
+    from kpimart.publish.release import find
+    from kpimart.report.pipeline import of_discipline
+
+    release = find(load_settings(config).home, release_id)
+    found = read_discipline(release.database, level=by, period=period, language=lang)
+    if as_json:
+        show_json(dataclasses.asdict(found))
+    else:
+        show(*of_discipline(found, by, lang))

@@ -213,6 +213,21 @@ create table insight.seasonal_index as
 select 'won_amount' as kpi_code, 'company' as entity_level, 'company' as entity_key, 'month_of_year' as kind,
     number::integer as number, 1.00 as seasonal_index, 2 as sample
 from range(1, 13) as rows (number);
+
+create table insight.pipeline_waterfall as
+select scope, period_grain, period_start, 'company' as entity_level, 'Company' as entity_name, 10 as opening_deals,
+    1 as created_deals, 0 as transferred_in_deals, 0 as pulled_in_deals, 0 as reopened_deals, 1 as won_deals,
+    0 as lost_deals, 0 as pushed_out_deals, 0 as transferred_out_deals, 0 as deleted_deals, 10 as closing_deals
+from core.dim_period, (values ('open'), ('due')) as scopes (scope);
+
+create table insight.crm_discipline as
+select rule, period_grain, period_start, 'company' as entity_level, 'company' as entity_key, 'Company' as entity_name,
+    10 as deals, 0.10 as concerned_share, 'win_rate' as kpi_code, 0.50 as kpi_value, 0.40 as strict_kpi_value
+from core.dim_period, (values
+    ('pushed_close_date'), ('stale_deal'), ('loser_never_closed'), ('missing_next_step'), ('overdue_close_date'),
+    ('backdated_win')
+) as rules (rule)
+where period_grain in ('month', 'quarter', 'year');
 """
 
 
@@ -325,6 +340,12 @@ insert into kpi.scorecard (kpi_code, period_grain, entity_level, weight, scored_
 values ('riddle', 'decade', 'planet', 1.1, 1.1, -1), ('riddle', 'month', 'manager', 1, 1, 1);
 update kpi.scorecard set score = 1.6 where entity_key = 'files:m1' and kpi_code = 'win_rate';
 update kpi.scorecard set target_value = null where entity_key = 'files:m2';
+insert into insight.pipeline_waterfall (scope, period_grain, period_start, entity_level, opening_deals, closing_deals)
+values ('sideways', 'decade', '2010-01-01', 'planet', 0, 1);
+update insight.pipeline_waterfall set closing_deals = 9, entity_name = null where period_grain = 'month';
+insert into insight.crm_discipline (rule, period_grain, entity_level, kpi_code, concerned_share)
+values ('neatness', 'decade', 'planet', 'win_rate', 1.1);
+update insight.crm_discipline set strict_kpi_value = 0.60 where rule = 'stale_deal';
 update insight.kpi_trend set trend_status = 'unwilling', q_value = 1.50, is_anomaly = true;
 delete from insight.seasonal_index where number = 12;
 update insight.seasonal_index set kind = 'mood', sample = 0 where number = 11;
@@ -339,6 +360,7 @@ MAY_BE_EMPTY = {
     *("lead", "activity", "deal_open_interval", "deal_next_step", "customer_purchase"),
     *("win_rate_curve", "funnel_stage", "period_close", "seasonal_index"),
     *("weak_spot", "closing_pattern", "cycle_length", "early_sign"),
+    *("pipeline_waterfall", "crm_discipline"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

@@ -264,6 +264,46 @@ HOLIDAYS = {
 }
 
 
+def waterfall_of(**columns: int) -> str:
+    """A row of March of the company and one of its only manager, both of one deal won from an opening of two."""
+    steps = (
+        *("opening", "created", "transferred_in", "pulled_in", "increased", "reopened", "won", "lost", "pushed_out"),
+        *("decreased", "transferred_out", "deleted", "closing", "won_within", "lost_within"),
+    )
+    told = [f"{step}_{what}" for step in steps for what in ("deals", "amount")]
+    of_company = dict.fromkeys(told, 0) | {"opening_deals": 2, "won_deals": 1, "closing_deals": 1}
+    rows = [("company", of_company | columns), ("manager", of_company)]
+    return values(
+        f"scope, period_grain, period_start, period_end, entity_level, entity_key, {', '.join(told)}",
+        *(
+            f"'open', {MONTH}, date '2026-03-31', '{level}', '{level}', {', '.join(str(row[name]) for name in told)}"
+            for level, row in rows
+        ),
+    )
+
+
+WATERFALLS = {
+    "dim_entity": values("entity_id, entity_level, entity_key", "1, 'company', 'company'", "2, 'manager', 'manager'"),
+    "pipeline_waterfall": waterfall_of(),
+    "kpi_measure": values(
+        "cut_id, period_grain, period_start, entity_id, open_deals, stale_open_deals",
+        f"0, {MONTH}, 1, 1, 1",
+        f"0, {MONTH}, 2, 1, 1",
+    ),
+}
+DISCIPLINE = (
+    "rule, period_grain, period_start, entity_level, entity_key, deals, deals_looked_at, deals_concerned, "
+    "strict_deals, kpi_code, kpi_value, strict_kpi_value"
+)
+
+
+def discipline_of(company: str) -> Rows:
+    """How the company's only manager keeps March, beside what is said of the company."""
+    rows = (("company", company), ("manager", "1, 1, 1, 1, 'open_amount', 9, 0"))
+    told = values(DISCIPLINE, *(f"'stale_deal', {MONTH}, '{level}', '{level}', {said}" for level, said in rows))
+    return {**WATERFALLS, "crm_discipline": told}
+
+
 # Test → rows in which all is well, and the same with a fault, by what the fault is.
 FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
     "one_build_is_being_made": (ORGANISATION, {"no build": {}}),
@@ -549,6 +589,31 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "a stay without a length": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 5, 1, 1, null, 2, 0, null"),
             "a length without a stay": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 5, 1, 0, 3, 2, 0, null"),
             "an open stay without an age": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 5, 1, 0, null, null, 1, null"),
+        },
+    ),
+    "a_waterfall_adds_up": (
+        WATERFALLS,
+        {
+            "a deal that nothing explains": changed(WATERFALLS, pipeline_waterfall=waterfall_of(opening_deals=3)),
+            "a cent that nothing explains": changed(WATERFALLS, pipeline_waterfall=waterfall_of(closing_amount=1)),
+            "less than nothing": changed(WATERFALLS, pipeline_waterfall=waterfall_of(lost_deals=-1, created_deals=-1)),
+            "a transfer of the company": changed(
+                WATERFALLS, pipeline_waterfall=waterfall_of(transferred_in_deals=1, transferred_out_deals=1)
+            ),
+            "a win of nobody": changed(WATERFALLS, pipeline_waterfall=waterfall_of(won_within_deals=1)),
+            "another pipeline than the KPI's": changed(
+                WATERFALLS,
+                kpi_measure=values("cut_id, period_grain, period_start, entity_id, open_deals", f"0, {MONTH}, 1, 2"),
+            ),
+        },
+    ),
+    "discipline_is_counted_once": (
+        discipline_of("1, 1, 1, 1, 'open_amount', 9, 0"),
+        {
+            "more than there are": discipline_of("1, 1, 2, 1, 'open_amount', 9, 0"),
+            "a deal of nobody": discipline_of("2, 1, 1, 1, 'open_amount', 9, 0"),
+            "another share than the KPI's": discipline_of("1, 1, 0, 0, 'open_amount', 9, 9"),
+            "a strict figure that flatters": discipline_of("1, 1, 1, 1, 'win_rate', 0.5, 0.6"),
         },
     ),
     "cohorts_add_up": (

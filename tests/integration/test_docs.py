@@ -31,6 +31,8 @@ PAGES = (
     "docs/how-to/read-trends.md",
     "docs/how-to/find-weak-spots.md",
     "docs/how-to/find-regularities.md",
+    "docs/how-to/follow-the-pipeline.md",
+    "docs/how-to/check-crm-discipline.md",
     "docs/how-to/choose-a-calendar.md",
     "docs/how-to/motivate-by-kpis.md",
     "docs/how-to/run-every-night.md",

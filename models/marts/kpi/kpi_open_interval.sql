@@ -65,6 +65,7 @@ select
     cast(round(cast(counted.{{ amount }} as decimal(26, 2)) * counted.probability, 2) as decimal(18, 2)) as weighted_{{ amount }},
     {%- endfor %}
     planning_crms.crm is not null as tells_next_steps,
+    counted.expected_close_on,
     cast(counted.account_id is not null as integer)
     + cast(counted.amount is not null as integer)
     + cast(counted.expected_close_on is not null as integer) as fields_filled,

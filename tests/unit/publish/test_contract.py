@@ -38,6 +38,8 @@ def test_the_contract_lists_the_published_tables() -> None:
         "closing_pattern",
         "cycle_length",
         "early_sign",
+        "pipeline_waterfall",
+        "crm_discipline",
         "quality_result",
         "release",
     ]

@@ -1,5 +1,6 @@
 """Tables of what moved the result, where it leaks and what comes back, a file a topic."""
 
+from kpimart.publish.contract.insight.pipeline import CRM_DISCIPLINE, PIPELINE_WATERFALL
 from kpimart.publish.contract.insight.regularity import CLOSING_PATTERN, CYCLE_LENGTH, EARLY_SIGN
 from kpimart.publish.contract.insight.trend import KPI_TREND, SEASONAL_INDEX
 from kpimart.publish.contract.insight.weak_spot import WEAK_SPOT
@@ -12,4 +13,6 @@ INSIGHT: tuple[Table, ...] = (
     CLOSING_PATTERN,
     CYCLE_LENGTH,
     EARLY_SIGN,
+    PIPELINE_WATERFALL,
+    CRM_DISCIPLINE,
 )
