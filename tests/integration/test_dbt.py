@@ -249,6 +249,30 @@ COHORTS = {
 }
 
 
+INPUT = "period_grain, period_start, entity_level, entity_key, pipeline_id, input, value"
+CREATED, CLOSED, WON, AMOUNT = (
+    f"{MONTH}, 'company', 'company', {pipeline}, {value}"
+    for pipeline, value in (
+        ("'(all)'", "'created_deals', 8"),
+        ("'p'", "'closed_deals', 5"),
+        ("'p'", "'won_deals', 3"),
+        ("'p'", "'won_amount', 90.10"),
+    )
+)
+OF_OTHERS = (
+    f"{MONTH}, 'company', 'company', '(all)', 'won_deals', 3",
+    f"{MONTH}, 'manager_in_department', 'a|e', 'p', 'won_deals', 1",
+)
+MEASURES = "cut_id, period_grain, period_start, entity_id, won_amount, won_deals, lost_deals, created_deals"
+DRIVERS = {
+    "dim_entity": values("entity_id, entity_level, entity_key", "1, 'company', 'company'", "2, 'manager', 'ann'"),
+    "driver_input": values(INPUT, CREATED, CLOSED, WON, AMOUNT, *OF_OTHERS),
+    "kpi_measure": values(
+        MEASURES, f"0, {MONTH}, 1, 90.10, 3, 2, 8", f"1, {MONTH}, 1, 1.00, 1, 1, 1", f"0, {MONTH}, 2, null, 0, 0, 0"
+    ),
+}
+
+
 def curve_of(*points: str) -> Rows:
     return {"win_rate_curve": values(CURVE, *of("company", *points))}
 
@@ -549,6 +573,22 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "a stay without a length": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 5, 1, 1, null, 2, 0, null"),
             "a length without a stay": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 5, 1, 0, 3, 2, 0, null"),
             "an open stay without an age": funnel_of("'p', 'talk', 1, 8, 7, 2, 2, 5, 1, 0, null, null, 1, null"),
+        },
+    ),
+    "driver_inputs_add_up": (
+        DRIVERS,
+        {
+            "a cent that the KPIs do not count": changed(
+                DRIVERS,
+                driver_input=values(INPUT, CREATED, CLOSED, WON, AMOUNT.replace("90.10", "90.11"), *OF_OTHERS),
+            ),
+            "a deal that was decided and is told nowhere": changed(
+                DRIVERS, driver_input=values(INPUT, CREATED, WON, AMOUNT, *OF_OTHERS)
+            ),
+            "a manager who has nothing but in the KPIs": changed(
+                DRIVERS,
+                kpi_measure=values(MEASURES, f"0, {MONTH}, 1, 90.10, 3, 2, 8", f"0, {MONTH}, 2, 1.00, 1, 0, 0"),
+            ),
         },
     ),
     "cohorts_add_up": (

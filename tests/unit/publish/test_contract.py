@@ -34,6 +34,8 @@ def test_the_contract_lists_the_published_tables() -> None:
         "period_close",
         "kpi_trend",
         "seasonal_index",
+        "driver_input",
+        "kpi_driver",
         "quality_result",
         "release",
     ]
