@@ -120,6 +120,28 @@ RUSSIAN = {
     "meeting": "встреча",
     "email": "письмо",
     "task": "задача",
+    # ---------------------------------------------------------------------------------------------------------- drivers
+    "plan": "план",
+    "now": "сейчас",
+    "difference": "разница",
+    "laid beside {period}, as what would drive a plan is not known": (
+        "рядом с {period}: что двигало бы план, неизвестно"
+    ),
+    "driver": "фактор",
+    "contribution": "вклад",
+    "working days": "рабочие дни",
+    "heads per working day": "человек в рабочий день",
+    "deals created per head and day": "создано сделок на человека в день",
+    "deals decided per deal created": "закрыто сделок на созданную",
+    "deals decided per head and day": "закрыто сделок на человека в день",
+    "mix of products and pipelines": "структура продуктов и воронок",
+    "win rate": "доля выигранных",
+    "average amount at constant rates": "средняя сумма по постоянному курсу",
+    "exchange rates": "курсы валют",
+    "managers who moved between departments": "менеджеры, сменившие отдел",
+    "not attributed": "не отнесено",
+    "what the plan asks for beyond the period compared with": "что план требует сверх сравниваемого периода",
+    "conversion of {stage}": "конверсия этапа «{stage}»",
     # ------------------------------------------------------------------------------------------------------ the pages
     "Overview": "Обзор",
     "Language": "Язык",
