@@ -283,7 +283,7 @@ def _summed_by(pairs: Places, drivers: Places, values: Numbers, count: int, of_d
     """(terms, factors, sides) by pair and driver: (pairs, drivers, sides); always added up in the same order."""
     places = (pairs[:, None] * of_drivers + drivers).ravel()
     sums = [np.bincount(places, values[:, :, side].ravel(), count * of_drivers) for side in range(values.shape[2])]
-    return np.stack(sums, axis=1).reshape(count, of_drivers, len(sums))
+    return np.stack(sums, axis=1).reshape(count, of_drivers, len(sums)).astype(np.float64)
 
 
 def _everywhere(driver: str, pairs: Places) -> Places:
