@@ -249,8 +249,8 @@ COHORTS = {
 }
 
 
-INPUT = "period_grain, period_start, entity_level, entity_key, pipeline_id, input, value"
-CREATED, CLOSED, WON, AMOUNT = (
+INPUT_COLUMNS = "period_grain, period_start, entity_level, entity_key, pipeline_id, input, value"
+CREATED_INPUT, CLOSED_INPUT, WON_INPUT, AMOUNT_INPUT = (
     f"{MONTH}, 'company', 'company', {pipeline}, {value}"
     for pipeline, value in (
         ("'(all)'", "'created_deals', 8"),
@@ -259,16 +259,19 @@ CREATED, CLOSED, WON, AMOUNT = (
         ("'p'", "'won_amount', 90.10"),
     )
 )
-OF_OTHERS = (
+OTHER_INPUTS = (
     f"{MONTH}, 'company', 'company', '(all)', 'won_deals', 3",
     f"{MONTH}, 'manager_in_department', 'a|e', 'p', 'won_deals', 1",
 )
-MEASURES = "cut_id, period_grain, period_start, entity_id, won_amount, won_deals, lost_deals, created_deals"
+DRIVER_MEASURES = "cut_id, period_grain, period_start, entity_id, won_amount, won_deals, lost_deals, created_deals"
 DRIVERS = {
     "dim_entity": values("entity_id, entity_level, entity_key", "1, 'company', 'company'", "2, 'manager', 'ann'"),
-    "driver_input": values(INPUT, CREATED, CLOSED, WON, AMOUNT, *OF_OTHERS),
+    "driver_input": values(INPUT_COLUMNS, CREATED_INPUT, CLOSED_INPUT, WON_INPUT, AMOUNT_INPUT, *OTHER_INPUTS),
     "kpi_measure": values(
-        MEASURES, f"0, {MONTH}, 1, 90.10, 3, 2, 8", f"1, {MONTH}, 1, 1.00, 1, 1, 1", f"0, {MONTH}, 2, null, 0, 0, 0"
+        DRIVER_MEASURES,
+        f"0, {MONTH}, 1, 90.10, 3, 2, 8",
+        f"1, {MONTH}, 1, 1.00, 1, 1, 1",
+        f"0, {MONTH}, 2, null, 0, 0, 0",
     ),
 }
 
@@ -580,14 +583,21 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
         {
             "a cent that the KPIs do not count": changed(
                 DRIVERS,
-                driver_input=values(INPUT, CREATED, CLOSED, WON, AMOUNT.replace("90.10", "90.11"), *OF_OTHERS),
+                driver_input=values(
+                    INPUT_COLUMNS,
+                    CREATED_INPUT,
+                    CLOSED_INPUT,
+                    WON_INPUT,
+                    AMOUNT_INPUT.replace("90.10", "90.11"),
+                    *OTHER_INPUTS,
+                ),
             ),
             "a deal that was decided and is told nowhere": changed(
-                DRIVERS, driver_input=values(INPUT, CREATED, WON, AMOUNT, *OF_OTHERS)
+                DRIVERS, driver_input=values(INPUT_COLUMNS, CREATED_INPUT, WON_INPUT, AMOUNT_INPUT, *OTHER_INPUTS)
             ),
             "a manager who has nothing but in the KPIs": changed(
                 DRIVERS,
-                kpi_measure=values(MEASURES, f"0, {MONTH}, 1, 90.10, 3, 2, 8", f"0, {MONTH}, 2, 1.00, 1, 0, 0"),
+                kpi_measure=values(DRIVER_MEASURES, f"0, {MONTH}, 1, 90.10, 3, 2, 8", f"0, {MONTH}, 2, 1.00, 1, 0, 0"),
             ),
         },
     ),
