@@ -301,7 +301,7 @@ def explain(
         chosen = find_period(connection, period)
         if GRAINS.index(chosen.grain) < GRAINS.index(kpi.finest_grain):
             raise SettingsError(f"{kpi_code} has no figures by {chosen.grain}, they begin with {kpi.finest_grain}")
-        entity = _entity(connection, manager, department, language)
+        entity = find_entity(connection, manager, department, language)
         scope = _Scope(connection, chosen, entity, language, shown_rows)
         formula = parse_formula(kpi.formula)
         needed = _needed(formula)
@@ -337,9 +337,13 @@ def _kpi(connection: duckdb.DuckDBPyConnection, code: str, language: Language) -
     return known[code]
 
 
-def _entity(
+def find_entity(
     connection: duckdb.DuckDBPyConnection, manager: str | None, department: str | None, language: Language
 ) -> Entity:
+    """Whom ids or names mean: a manager, a department, both as one within the other; neither: the company.
+
+    Raises SettingsError for one that the release does not have.
+    """
     manager_id = _found(connection, "manager", manager) if manager else None
     department_id = _found(connection, "department", department) if department else None
     if manager_id and department_id:

@@ -145,3 +145,41 @@ def discipline(
         show_json(dataclasses.asdict(found))
     else:
         show(*of_discipline(found, by, lang))
+
+
+@commands.command("drivers")
+def drivers(
+    code: Annotated[str, typer.Argument(help="The KPI's code.")] = "won_amount",
+    period: Annotated[
+        str,
+        typer.Option("--period", help="month, quarter or year, for the last complete one, or 2026, 2026-Q3, 2026-04."),
+    ] = "month",
+    compared_with: Annotated[
+        str, typer.Option("--from", help="Another such period, or previous, last-year, plan.")
+    ] = "previous",
+    manager: Annotated[str | None, typer.Option("--manager", help="A manager's id or name.")] = None,
+    department: Annotated[str | None, typer.Option("--department", help="A department's id or name.")] = None,
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Split the change of a KPI between two periods, or against the plan, among what drove it."""
+    from kpimart.insight.drivers import read_change
+    from kpimart.publish.release import find
+    from kpimart.report.drivers import of_change
+
+    release = find(load_settings(config).home, release_id)
+    change = read_change(
+        release.database,
+        code,
+        period=period,
+        compared_with=compared_with,
+        manager=manager,
+        department=department,
+        language=lang,
+    )
+    if as_json:
+        show_json(dataclasses.asdict(change))
+    else:
+        show(*of_change(change, lang))

@@ -152,6 +152,16 @@ select period_grain, period_start, 'company' as entity_level, 'Company' as entit
     0.50 as won_rate, 9.5 as mean_stay_days, 7.5 as median_stay_days, 30.5 as median_open_days
 from core.dim_period where period_grain in ('month', 'quarter', 'year');
 
+create table insight.driver_input as
+select period_grain, period_start, 'company' as entity_level, 'company' as entity_key, 'working_days' as input
+from core.dim_period where period_grain in ('month', 'quarter', 'year');
+
+create table insight.kpi_driver as
+select kpi_code, 'previous_period' as comparison, period_grain, period_start, entity_level, entity_key, driver,
+    'own' as part, contribution, value as value_before, value as value_after, 0.00 as difference
+from kpi.kpi_value, (values ('mix', 5.00), ('calendar', -5.00)) as drivers (driver, contribution)
+where kpi_code = 'won_amount' and period_grain = 'month' and entity_level = 'company';
+
 create table kpi.target_attainment as
 select 'won_amount' as kpi_code, 'month' as period_grain, date '2017-12-01' as period_start,
     date '2017-12-31' as period_end, 'manager' as entity_level, manager_id as entity_key, manager_name as entity_name,
@@ -327,6 +337,12 @@ update insight.closing_pattern set stretch = 'last_hour', deals_share = 1.1, dea
 where entity_key = 'files:m1';
 update insight.cycle_length set segment_by = 'colour', median_days = -1 where entity_key = 'files:m1';
 update insight.early_sign set sign = 'dream', difference = 1.1, won_with = 21, difference_low = -0.01;
+delete from insight.driver_input where period_grain = 'quarter';
+insert into insight.driver_input (period_grain, entity_level) values ('week', 'planet');
+update kpi.kpi_value set value = 1
+where kpi_code = 'won_amount' and period_start = '2017-11-01' and entity_key = 'files:m3';
+insert into insight.kpi_driver (kpi_code, comparison, part, contribution, difference)
+values ('won_amount', 'yesteryear', 'theirs', 1, 2);
 update core.dim_department_closure set valid_from = '9999-12-31';
 delete from core.fct_period_close where action = 'reopened';
 update core.fct_period_close set action = 'forgiven', as_of = '2017-11-30', note = ' ';
@@ -361,6 +377,8 @@ MAY_BE_EMPTY = {
     *("win_rate_curve", "funnel_stage", "period_close", "seasonal_index"),
     *("weak_spot", "closing_pattern", "cycle_length", "early_sign"),
     *("pipeline_waterfall", "crm_discipline"),
+    # Nor more than one period.
+    *("driver_input", "kpi_driver"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

@@ -249,6 +249,33 @@ COHORTS = {
 }
 
 
+INPUT_COLUMNS = "period_grain, period_start, entity_level, entity_key, pipeline_id, input, value"
+CREATED_INPUT, CLOSED_INPUT, WON_INPUT, AMOUNT_INPUT = (
+    f"{MONTH}, 'company', 'company', {pipeline}, {value}"
+    for pipeline, value in (
+        ("'(all)'", "'created_deals', 8"),
+        ("'p'", "'closed_deals', 5"),
+        ("'p'", "'won_deals', 3"),
+        ("'p'", "'won_amount', 90.10"),
+    )
+)
+OTHER_INPUTS = (
+    f"{MONTH}, 'company', 'company', '(all)', 'won_deals', 3",
+    f"{MONTH}, 'manager_in_department', 'a|e', 'p', 'won_deals', 1",
+)
+DRIVER_MEASURES = "cut_id, period_grain, period_start, entity_id, won_amount, won_deals, lost_deals, created_deals"
+DRIVERS = {
+    "dim_entity": values("entity_id, entity_level, entity_key", "1, 'company', 'company'", "2, 'manager', 'ann'"),
+    "driver_input": values(INPUT_COLUMNS, CREATED_INPUT, CLOSED_INPUT, WON_INPUT, AMOUNT_INPUT, *OTHER_INPUTS),
+    "kpi_measure": values(
+        DRIVER_MEASURES,
+        f"0, {MONTH}, 1, 90.10, 3, 2, 8",
+        f"1, {MONTH}, 1, 1.00, 1, 1, 1",
+        f"0, {MONTH}, 2, null, 0, 0, 0",
+    ),
+}
+
+
 def curve_of(*points: str) -> Rows:
     return {"win_rate_curve": values(CURVE, *of("company", *points))}
 
@@ -614,6 +641,29 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "a deal of nobody": discipline_of("2, 1, 1, 1, 'open_amount', 9, 0"),
             "another share than the KPI's": discipline_of("1, 1, 0, 0, 'open_amount', 9, 9"),
             "a strict figure that flatters": discipline_of("1, 1, 1, 1, 'win_rate', 0.5, 0.6"),
+        },
+    ),
+    "driver_inputs_add_up": (
+        DRIVERS,
+        {
+            "a cent that the KPIs do not count": changed(
+                DRIVERS,
+                driver_input=values(
+                    INPUT_COLUMNS,
+                    CREATED_INPUT,
+                    CLOSED_INPUT,
+                    WON_INPUT,
+                    AMOUNT_INPUT.replace("90.10", "90.11"),
+                    *OTHER_INPUTS,
+                ),
+            ),
+            "a deal that was decided and is told nowhere": changed(
+                DRIVERS, driver_input=values(INPUT_COLUMNS, CREATED_INPUT, WON_INPUT, AMOUNT_INPUT, *OTHER_INPUTS)
+            ),
+            "a manager who has nothing but in the KPIs": changed(
+                DRIVERS,
+                kpi_measure=values(DRIVER_MEASURES, f"0, {MONTH}, 1, 90.10, 3, 2, 8", f"0, {MONTH}, 2, 1.00, 1, 0, 0"),
+            ),
         },
     ),
     "cohorts_add_up": (

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import duckdb
 
-from kpimart.insight.statistics import trends
+from kpimart.insight.statistics import drivers, trends
 from kpimart.warehouse import open_database, transaction
 
 STEPS: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
     "kpi_trend": trends.write,
+    "kpi_driver": drivers.write,
 }
 """Table of the schema `insight` → what writes it anew, with all its rows."""
 

@@ -40,6 +40,8 @@ def test_the_contract_lists_the_published_tables() -> None:
         "early_sign",
         "pipeline_waterfall",
         "crm_discipline",
+        "driver_input",
+        "kpi_driver",
         "quality_result",
         "release",
     ]

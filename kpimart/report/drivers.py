@@ -1,0 +1,105 @@
+"""What a person reads of a change: what it was, what it is, and what drove it, the largest first."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from kpimart import render
+from kpimart.language import RUSSIAN, Language, said
+
+if TYPE_CHECKING:
+    from kpimart.figures import Period
+    from kpimart.insight.drivers import Change, Driver
+
+_STAGE = "stage_conversion:"
+_NAMES = {
+    "calendar": "working days",
+    "headcount": "heads per working day",
+    "created_deals": "deals created per head and day",
+    "cycle_time": "deals decided per deal created",
+    "closed_deals": "deals decided per head and day",
+    "mix": "mix of products and pipelines",
+    "win_rate": "win rate",
+    "avg_won_amount": "average amount at constant rates",
+    "currency": "exchange rates",
+    "transfer": "managers who moved between departments",
+    "unattributed": "not attributed",
+    "planned_change": "what the plan asks for beyond the period compared with",
+    "numerator": "numerator",
+    "denominator": "denominator",
+}
+_RATES = ("win_rate", _STAGE)
+
+
+def of_change(change: "Change", language: Language) -> Iterator[RenderableType]:
+    """The two figures, a row for each driver, and their sum, which is the difference."""
+    period = said("going on", language) if not change.period.is_complete else ""
+    heading = f"{change.kpi_name} ({change.kpi_code}), {change.entity.name}, {_days(change.period)}"
+    yield f"{heading}, {period}" if period else heading
+    against = render.value_text(change.value_before, change.unit)
+    compared = said("plan", language) if change.is_plan else said("before", language)
+    if change.before is not None:
+        compared = f"{compared}, {_days(change.before)}" if not change.is_plan else compared
+    yield render.facts(
+        [
+            (compared, against),
+            (said("now", language), render.value_text(change.value_after, change.unit)),
+            (said("difference", language), _moved(change.difference, change.unit, language)),
+        ]
+    )
+    if change.is_plan and change.before is not None:
+        yield said(
+            "laid beside {period}, as what would drive a plan is not known", language, period=_days(change.before)
+        )
+    columns = ("driver", "before", "now", "contribution")
+    rows = [_row(driver, change, language) for driver in change.drivers]
+    total = sum((driver.contribution for driver in change.drivers), Decimal())
+    rows.append((f"Σ {said('together', language)}", "", "", _moved(total, change.unit, language)))
+    yield render.rows_table([said(column, language) for column in columns], rows)
+
+
+def _row(driver: "Driver", change: "Change", language: Language) -> tuple[object, ...]:
+    return (
+        _name(driver.driver, language),
+        _factor(driver.driver, driver.factor_before),
+        _factor(driver.driver, driver.factor_after),
+        _moved(driver.contribution, change.unit, language),
+    )
+
+
+def _name(driver: str, language: Language) -> str:
+    if driver.startswith(_STAGE):
+        return said("conversion of {stage}", language, stage=driver.removeprefix(_STAGE))
+    name = _NAMES.get(driver, driver)
+    return said(name, language) if name in RUSSIAN else name
+
+
+def _factor(driver: str, value: Decimal | None) -> str:
+    """Rates as per cent, amounts with cents, quotients with four digits; empty where there is no factor."""
+    if value is None:
+        return ""
+    if driver.startswith(_RATES):
+        return render.value_text(value, "ratio")
+    if driver in ("cycle_time", "currency", "created_deals", "closed_deals"):
+        return f"{value:,.4f}"
+    return render.value_text(value, "count" if value == value.to_integral_value() else "")
+
+
+def _moved(contribution: Decimal, unit: str, language: Language) -> Text:
+    arrow = "→" if contribution == 0 else "▲" if contribution > 0 else "▼"
+    return Text(f"{arrow} {_signed(contribution, unit, language)}", justify="right")
+
+
+def _signed(value: Decimal, unit: str, language: Language) -> str:
+    """As `render.value_text`, with its sign; a change of a rate is one of points."""
+    if unit == "ratio":
+        return f"{value * 100:+z,.2f} {said('pp', language)}"
+    text = render.value_text(value, unit)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _days(period: "Period") -> str:
+    return f"{period.start} … {period.end}"
