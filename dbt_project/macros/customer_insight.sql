@@ -3,9 +3,8 @@
 
     months              month_start, period_grain, period_start: the months, and the periods that each is a part of
     entities_of_seats   whom the purchases of a seat count for: the company, departments, the manager
-    purchases           one row per purchase, with its seat, and of its account the purchase before and the one after
-    won_amounts         one row per account, month and seat: what was won, less what was taken back; a deal's amounts are
-                        those of whose purchase it is
+    purchases           one row per purchase, with its seat, and of its account the purchase before and the one after;
+                        accounts, seats and periods are numbered, because millions of rows are grouped by them
 -#}
 {% macro customer_sources() -%}
 months as (
@@ -17,7 +16,8 @@ months as (
         {{ grain }}_start as period_start
     from {{ ref('dim_day') }}
     where is_covered
-    {% if not loop.last %}union{% endif %}
+    group by month_start, {{ grain }}_start
+    {% if not loop.last %}union all{% endif %}
     {%- endfor %}
 
 ),
@@ -56,6 +56,7 @@ purchases as (
     select
         credited.deal_id,
         credited.account_id,
+        cast(dense_rank() over (order by credited.account_id) as integer) as account_number,
         credited.won_on,
         credited.lapsed_on,
         credited.purchase_number,
@@ -80,12 +81,15 @@ purchases as (
 )
 {%- endmacro %}
 
-{#- Of every account and month, to stand after the CTEs above: what was won, by the seat that won it. -#}
+{#-
+    A CTE to stand after those: one row per account, month and seat, with what was won, less what was taken back. The
+    amounts of a deal are those of the account whose purchase it is.
+-#}
 {% macro won_amounts() -%}
 won_amounts as (
 
     select
-        purchases.account_id,
+        purchases.account_number,
         days.month_start,
         seats.seat_id,
         sum(events.sign * events.amount) as amount
@@ -100,7 +104,7 @@ won_amounts as (
     inner join {{ ref('dim_day') }} as days
         on events.occurred_on = days.day
     where events.event_type = 'won'
-    group by purchases.account_id, days.month_start, seats.seat_id
+    group by purchases.account_number, days.month_start, seats.seat_id
 
 )
 {%- endmacro %}
@@ -111,8 +115,8 @@ won_amounts as (
 {%- endmacro %}
 
 {#-
-    The segments of scored customers, the first whose condition holds: by how lately they bought, and by how often and for
-    how much together. Where there are no scores, none holds.
+    The segments of scored customers, the first whose condition holds: by how lately they bought, and by how often and
+    for how much together. Where there are no scores, none holds. After Hughes (1994), who scores by fifths.
 -#}
 {% macro customer_segments() -%}
     {{ return([
@@ -133,7 +137,8 @@ won_amounts as (
 
 {#- Quartiles of whole days, by linear interpolation between the two nearest (Hyndman and Fan's type 7). -#}
 {% macro quartiles(days) -%}
-    {%- for name, share in [('q1_days', '0.25'), ('median_days', '0.5'), ('q3_days', '0.75')] -%}
-    cast(percentile_cont({{ share }}) within group (order by {{ days }}) as decimal(18, 2)) as {{ name }}{{ ', ' if not loop.last }}
+    {% for name, share in [('q1_days', '0.25'), ('median_days', '0.5'), ('q3_days', '0.75')] -%}
+    cast(percentile_cont({{ share }}) within group (order by {{ days }}) as decimal(18, 2)) as {{ name }}{% if not loop.last %},
+    {% endif %}
     {%- endfor %}
 {%- endmacro %}

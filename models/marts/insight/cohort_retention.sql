@@ -27,7 +27,7 @@ entities as (
 members as (
 
     select
-        purchases.account_id,
+        purchases.account_number,
         purchases.seat_id,
         months.period_grain,
         months.period_start as cohort_start
@@ -57,7 +57,7 @@ sizes as (
 account_months as (
 
     select
-        account_id,
+        account_number,
         month_start,
         1 as purchases,
         0 as known_amounts,
@@ -67,13 +67,13 @@ account_months as (
     union all
 
     select
-        account_id,
+        account_number,
         month_start,
         0 as purchases,
         count(amount) as known_amounts,
         sum(amount) as amount
     from won_amounts
-    group by account_id, month_start
+    group by account_number, month_start
 
 ),
 
@@ -82,14 +82,14 @@ account_periods as (
     select
         months.period_grain,
         months.period_start,
-        account_months.account_id,
+        account_months.account_number,
         case when sum(account_months.purchases) > 0 then 1 else 0 end as is_retained,
         sum(account_months.known_amounts) as known_amounts,
         sum(account_months.amount) as amount
     from account_months
     inner join months
         on account_months.month_start = months.month_start
-    group by months.period_grain, months.period_start, account_months.account_id
+    group by months.period_grain, months.period_start, account_months.account_number
 
 ),
 
@@ -107,7 +107,7 @@ by_seat as (
     inner join account_periods
         on
             members.period_grain = account_periods.period_grain
-            and members.account_id = account_periods.account_id
+            and members.account_number = account_periods.account_number
     group by members.period_grain, members.cohort_start, members.seat_id, account_periods.period_start
 
 ),

@@ -1,4 +1,4 @@
--- One row per period (month, quarter, year) and entity: how many customers it had, who came, who went, what they bought,
+-- One row per period (month, quarter, year) and entity: how many customers it had, who came and went, what they bought,
 -- and how much of that was bought by the largest.
 --
 -- A customer is whoever bought within the last `lost_after_days`, and is held by whoever is credited with the last
@@ -77,11 +77,11 @@ changes as (
 changes_of_months as (
 
     select
+        {%- for flow in flows %}
+        sum(changes.{{ flow }}) as {{ flow }},
+        {%- endfor %}
         entities_of_seats.entity_id,
         changes.month_start
-        {%- for flow in flows %},
-        sum(changes.{{ flow }}) as {{ flow }}
-        {%- endfor %}
     from changes
     inner join entities_of_seats
         on changes.seat_id = entities_of_seats.seat_id
@@ -92,12 +92,12 @@ changes_of_months as (
 changes_of_periods as (
 
     select
+        {%- for flow in flows %}
+        cast(sum(changes.{{ flow }}) as bigint) as {{ flow }},
+        {%- endfor %}
         months.period_grain,
         months.period_start,
         changes.entity_id
-        {%- for flow in flows %},
-        cast(sum(changes.{{ flow }}) as bigint) as {{ flow }}
-        {%- endfor %}
     from changes_of_months as changes
     inner join months
         on changes.month_start = months.month_start
@@ -110,7 +110,7 @@ changes_of_periods as (
 moves as (
 
     select
-        account_id,
+        account_number,
         month_start,
         seat_id,
         seat_id_before
@@ -123,7 +123,7 @@ moves_of_months as (
 
     {% for seat, sign in [('seat_id', '1'), ('seat_id_before', '-1')] %}
     select
-        moves.account_id,
+        moves.account_number,
         moves.month_start,
         entities_of_seats.entity_id,
         {{ sign }} as taken
@@ -138,12 +138,12 @@ moves_of_months as (
 net_moves_of_months as (
 
     select
-        account_id,
+        account_number,
         month_start,
         entity_id,
         sum(taken) as taken
     from moves_of_months
-    group by account_id, month_start, entity_id
+    group by account_number, month_start, entity_id
     having sum(taken) <> 0
 
 ),
@@ -158,7 +158,7 @@ net_moves_of_periods as (
     from net_moves_of_months as moves
     inner join months
         on moves.month_start = months.month_start
-    group by months.period_grain, months.period_start, moves.entity_id, moves.account_id
+    group by months.period_grain, months.period_start, moves.entity_id, moves.account_number
 
 ),
 
@@ -185,14 +185,14 @@ amounts_of_accounts as (
         months.period_grain,
         months.period_start,
         entities_of_seats.entity_id,
-        won_amounts.account_id,
+        won_amounts.account_number,
         sum(won_amounts.amount) as amount
     from won_amounts
     inner join entities_of_seats
         on won_amounts.seat_id = entities_of_seats.seat_id
     inner join months
         on won_amounts.month_start = months.month_start
-    group by months.period_grain, months.period_start, entities_of_seats.entity_id, won_amounts.account_id
+    group by months.period_grain, months.period_start, entities_of_seats.entity_id, won_amounts.account_number
     having sum(won_amounts.amount) > 0
 
 ),
@@ -204,7 +204,9 @@ by_size as (
         period_start,
         entity_id,
         amount,
-        row_number() over (partition by period_grain, period_start, entity_id order by amount desc, account_id) as place
+        row_number() over (
+            partition by period_grain, period_start, entity_id order by amount desc, account_number asc
+        ) as place
     from amounts_of_accounts
 
 ),
@@ -212,15 +214,15 @@ by_size as (
 concentrations as (
 
     select
+        {%- for places in [1, 5, 10] %}
+        sum(amount) filter (where place <= {{ places }}) as top_{{ places }}_amount,
+        {%- endfor %}
         period_grain,
         period_start,
         entity_id,
         count(*) as customers_with_amount,
         sum(amount) as amount_of_accounts,
         sum(cast(amount as decimal(18, 2)) * cast(amount as decimal(18, 2))) as sum_of_squares
-        {%- for places in [1, 5, 10] %},
-        sum(amount) filter (where place <= {{ places }}) as top_{{ places }}_amount
-        {%- endfor %}
     from by_size
     group by period_grain, period_start, entity_id
 
@@ -248,20 +250,20 @@ together as (
         coalesce(changes.returns, 0) as returns,
         coalesce(changes.lapses, 0) as lapses,
         coalesce(taken_over.taken_over_customers, 0) as taken_over_customers,
-        coalesce(taken_over.handed_over_customers, 0) as handed_over_customers
-        {%- for measure in measured %},
-        coalesce(measures.{{ measure }}, 0) as {{ measure }}
+        coalesce(taken_over.handed_over_customers, 0) as handed_over_customers,
+        {%- for measure in measured %}
+        coalesce(measures.{{ measure }}, 0) as {{ measure }},
         {%- endfor %}
-        {%- for amount in amounts %},
-        {# who is in no measure has won nothing -#}
-        case when measures.entity_id is null then 0 else measures.{{ amount }} end as {{ amount }}
-        {%- endfor %},
+        {%- for amount in amounts %}
+        -- who is in no measure has won nothing
+        case when measures.entity_id is null then 0 else measures.{{ amount }} end as {{ amount }},
+        {%- endfor %}
+        {%- for places in [1, 5, 10] %}
+        concentrations.top_{{ places }}_amount,
+        {%- endfor %}
         coalesce(concentrations.customers_with_amount, 0) as customers_with_amount,
         concentrations.amount_of_accounts,
         concentrations.sum_of_squares
-        {%- for places in [1, 5, 10] %},
-        concentrations.top_{{ places }}_amount
-        {%- endfor %}
     from periods
     cross join entities
     left join changes_of_periods as changes

@@ -1,5 +1,5 @@
--- One row per account that has bought: what it is to the company on the build's last day. Customers, who bought within the
--- last `lost_after_days`, are scored from 1 to 5 by recency, frequency and amount of these days, each beside the others.
+-- One row per account that has bought: what it is to the company on the build's last day. Customers, who bought within
+-- the last `lost_after_days`, are scored from 1 to 5 by recency, frequency and amount of these days, beside each other.
 {%- set definitions = company().definitions %}
 {%- set scores = ['recency_score', 'frequency_score', 'monetary_score'] %}
 
@@ -93,12 +93,10 @@ described as (
 scored as (
 
     select
-        *,
-        count(*) over (partition by is_customer) as customers
         {%- for score, order in [
             ('recency_score', 'recency_days desc'), ('frequency_score', 'frequency'),
             ('monetary_score', 'coalesce(monetary_amount, 0)')
-        ] %},
+        ] %}
         case
             when is_customer and count(*) over (partition by is_customer) >= {{ min_scored_customers() }}
                 then cast(
@@ -107,8 +105,10 @@ scored as (
                         / count(*) over (partition by is_customer)
                     ) as integer
                 )
-        end as {{ score }}
+        end as {{ score }},
         {%- endfor %}
+        *,
+        count(*) over (partition by is_customer) as customers
     from described
 
 )

@@ -34,6 +34,10 @@ def test_the_contract_lists_the_published_tables() -> None:
         "period_close",
         "kpi_trend",
         "seasonal_index",
+        "customer_base",
+        "cohort_retention",
+        "customer_segment",
+        "buying_interval",
         "quality_result",
         "release",
     ]
