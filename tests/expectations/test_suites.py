@@ -152,6 +152,28 @@ select period_grain, period_start, 'company' as entity_level, 'Company' as entit
     0.50 as won_rate, 9.5 as mean_stay_days, 7.5 as median_stay_days, 30.5 as median_open_days
 from core.dim_period where period_grain in ('month', 'quarter', 'year');
 
+create schema if not exists insight;
+
+create table insight.customer_base as
+select period_grain, period_start, 'company' as entity_level, 98 as opening_customers, 100 as closing_customers,
+    0.10 as top_1_share
+from core.dim_period where period_grain in ('month', 'quarter', 'year');
+
+create table insight.cohort_retention as
+select period_grain, period_start as cohort_start, 'company' as entity_level, 'company' as entity_key,
+    0 as periods_since, 10 as cohort_customers, 10 as retained_customers, 1.00 as retention_rate
+from core.dim_period where period_grain in ('month', 'quarter', 'year');
+
+create table insight.customer_segment as
+select 'files:a' || i as account_id, 'repeat' as customer_state, 'loyal' as segment, 3 as recency_score,
+    30 as recency_days
+from range(10) as rows (i);
+
+create table insight.buying_interval as
+select 'account' as entity_level, account_id as entity_key, 10.5 as q1_days, 20.5 as median_days, 30.5 as q3_days,
+    recency_days as days_since
+from insight.customer_segment;
+
 create table kpi.target_attainment as
 select 'won_amount' as kpi_code, 'month' as period_grain, date '2017-12-01' as period_start,
     date '2017-12-31' as period_end, 'manager' as entity_level, manager_id as entity_key, manager_name as entity_name,
@@ -285,6 +307,11 @@ insert into kpi.kpi_value (kpi_code, period_grain, period_start, entity_level, v
 values ('created_deals', 'month', '2017-10-01', 'company', 1, 'count');
 insert into kpi.win_rate_curve values ('week', '2017-12-04', 'planet', null, 1.01, -0.01);
 insert into kpi.funnel_stage values ('week', '2017-12-04', 'planet', null, 1.01, -0.01, -1, -1, -1);
+insert into insight.customer_base values ('week', '2017-12-04', 'planet', 0, -1, 1.01),
+    ('month', '2017-10-01', 'company', 50, 24, null);
+insert into insight.cohort_retention values ('week', '2017-12-04', 'planet', 'planet', 0, 10, 11, 1.10);
+insert into insight.customer_segment values ('files:b', 'absent', 'ghosts', 6, -1);
+insert into insight.buying_interval values ('planet', 'planet', 0.50, 0.40, 0.30, -1);
 update core.dim_department_closure set valid_from = '9999-12-31';
 delete from core.fct_period_close where action = 'reopened';
 update core.fct_period_close set action = 'forgiven', as_of = '2017-11-30', note = ' ';
@@ -311,6 +338,7 @@ update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
 MAY_BE_EMPTY = {
     *("lead", "activity", "deal_open_interval", "deal_next_step", "customer_purchase"),
     *("win_rate_curve", "funnel_stage", "period_close", "seasonal_index"),
+    *("cohort_retention", "customer_segment", "buying_interval"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 
