@@ -29,6 +29,7 @@ PAGES = (
     "docs/how-to/read-the-figures.md",
     "docs/how-to/read-conversions.md",
     "docs/how-to/read-trends.md",
+    "docs/how-to/know-your-customers.md",
     "docs/how-to/choose-a-calendar.md",
     "docs/how-to/motivate-by-kpis.md",
     "docs/how-to/run-every-night.md",
