@@ -9,7 +9,8 @@ import pandas as pd
 
 LOST_AFTER, REGULAR_WINDOW, REGULAR_PURCHASES = (pd.Timedelta(days=365), pd.Timedelta(days=365), 3)
 GRAINS = {"month": "M", "quarter": "Q-DEC", "year": "Y-DEC"}
-FIFTHS = 5
+FIFTHS, MIN_SCORED = 5, 25
+UNSCORED = (None, None, None)
 
 Entities = Mapping[tuple[str, str], frozenset[str]]
 """Level and key → the managers whose purchases count for it."""
@@ -154,7 +155,7 @@ def segments_of(purchases: pd.DataFrame, last_day: date) -> dict[str, tuple[obje
             recency[account],
             len(recent[account]),
             cents_of(recent[account]) if account in scores else 0,
-            *scores.get(account, (None, None, None)),
+            *(scores.get(account, UNSCORED) if len(customers) >= MIN_SCORED else UNSCORED),
         )
     return told
 

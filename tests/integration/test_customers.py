@@ -137,11 +137,11 @@ def models(product: Product, first_run: Release) -> dict[str, str]:
 def random_wins(chance: random.Random) -> list[Win]:
     """Accounts that stay with a manager or do not, buy often or hardly ever, several times a day or after years."""
     wins = []
-    for account in range(60):
+    for account in range(150):
         day, manager = RANDOM_FROM + timedelta(days=chance.randint(0, 900)), f"m{chance.randint(1, 4)}"
         for _ in range(chance.choice([1, 1, 2, 5, 12])):
             cents = None if chance.random() < 0.05 else chance.choice([0, 100, 100, chance.randint(1, 10**7)])
-            wins.append(Win(f"d{len(wins):05}", f"a{account:02}", manager, day, cents))
+            wins.append(Win(f"d{len(wins):05}", f"a{account:03}", manager, day, cents))
             day += timedelta(days=chance.choice([0, 1, 30, 90, 364, 365, 366, chance.randint(0, 500)]))
             manager = manager if chance.random() < 0.6 else f"m{chance.randint(1, 4)}"
             if day > LAST_DAY:
@@ -259,6 +259,7 @@ def test_segments_of_random_companies_are_as_recounted(
     models: dict[str, str], purchases: pd.DataFrame, sellers: Entities
 ) -> None:
     found = ask(SEGMENTS.format(table=f"({models['customer_segment']})"), purchases, sellers)
+    assert {row[-1] for row in found} == {None, 1, 2, 3, 4, 5}
     assert wrong_segments(found, purchases) == []
 
 
