@@ -245,6 +245,37 @@ RUSSIAN = {
     "not attributed": "не отнесено",
     "what the plan asks for beyond the period compared with": "что план требует сверх сравниваемого периода",
     "conversion of {stage}": "конверсия этапа «{stage}»",
+    # ----------------------------------------------------------------------------------------------------- customers
+    "At the start": "На начало",
+    "First purchase": "Первая покупка",
+    "Returned": "Вернулись",
+    "Taken over": "Приняты",
+    "Handed over": "Переданы",
+    "Lost": "Потеряны",
+    "At the end": "На конец",
+    "Bought": "Купили",
+    "Not for the first time": "Не впервые",
+    "Regular": "Постоянные",
+    "Potential": "Потенциальные",
+    "Won amount": "Выигранная сумма",
+    "Share of the ten largest": "Доля десяти крупнейших",
+    "at the end = at the start + first purchase + returned + taken over - handed over - lost": (
+        "на конец = на начало + первая покупка + вернулись + приняты - переданы - потеряны"
+    ),
+    "Customers": "Клиенты",
+    "Bought for, so far": "Купили на сумму",
+    "Share that bought in the period of the first purchase (0) and in those after it": (
+        "Доля купивших в периоде первой покупки (0) и в следующих"
+    ),
+    "Accounts by segment": "Клиенты по сегментам",
+    "champions": "лучшие",
+    "cannot_lose": "нельзя терять",
+    "loyal": "лояльные",
+    "at_risk": "под угрозой",
+    "promising": "перспективные",
+    "needs_attention": "требуют внимания",
+    "hibernating": "спящие",
+    "not scored": "без оценки",
     # ------------------------------------------------------------------------------------------------------ the pages
     "Overview": "Обзор",
     "Language": "Язык",

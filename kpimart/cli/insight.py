@@ -1,7 +1,7 @@
 """The commands of `kpimart kpi` that say what moved, why, and where it leaks."""
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -183,3 +183,44 @@ def drivers(
         show_json(dataclasses.asdict(change))
     else:
         show(*of_change(change, lang))
+
+
+@commands.command("customers")
+def customers(
+    view: Annotated[
+        Literal["base", "cohorts", "segments"],
+        typer.Option("--view", help="Who came and went, who comes back, or which account is worth what."),
+    ] = "base",
+    by: Annotated[Level, typer.Option("--by", help="Whose customers.")] = "company",
+    period: Annotated[
+        str,
+        typer.Option(
+            "--period",
+            help="month, quarter or year, for the last complete one, or 2026, 2026-Q3, 2026-04; cohorts up to it.",
+        ),
+    ] = "month",
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the customers of a period: who came, who went, who bought, who comes back."""
+    from kpimart.insight.customers import read_base, read_cohorts, read_segments
+    from kpimart.publish.release import find
+    from kpimart.report import customers as report
+
+    database = find(load_settings(config).home, release_id).database
+    content: Any
+    if view == "base":
+        base = read_base(database, level=by, period=period)
+        told, content = report.of_base(base, by, lang), dataclasses.asdict(base)
+    elif view == "cohorts":
+        cohorts = read_cohorts(database, level=by, period=period)
+        told, content = report.of_cohorts(cohorts, by, lang), [dataclasses.asdict(each) for each in cohorts]
+    else:
+        segments = read_segments(database, level=by)
+        told, content = report.of_segments(segments, by, lang), [dataclasses.asdict(each) for each in segments]
+    if as_json:
+        show_json(content)
+    else:
+        show(*told)

@@ -161,6 +161,27 @@ select kpi_code, 'previous_period' as comparison, period_grain, period_start, en
     'own' as part, contribution, value as value_before, value as value_after, 0.00 as difference
 from kpi.kpi_value, (values ('mix', 5.00), ('calendar', -5.00)) as drivers (driver, contribution)
 where kpi_code = 'won_amount' and period_grain = 'month' and entity_level = 'company';
+create schema if not exists insight;
+
+create table insight.customer_base as
+select period_grain, period_start, 'company' as entity_level, 98 as opening_customers, 100 as closing_customers,
+    0.10 as top_1_share
+from core.dim_period where period_grain in ('month', 'quarter', 'year');
+
+create table insight.cohort_retention as
+select period_grain, period_start as cohort_start, 'company' as entity_level, 'company' as entity_key,
+    0 as periods_since, 10 as cohort_customers, 10 as retained_customers, 1.00 as retention_rate
+from core.dim_period where period_grain in ('month', 'quarter', 'year');
+
+create table insight.customer_segment as
+select 'files:a' || i as account_id, 'repeat' as customer_state, 'loyal' as segment, 3 as recency_score,
+    30 as recency_days
+from range(10) as rows (i);
+
+create table insight.buying_interval as
+select 'account' as entity_level, account_id as entity_key, 10.5 as q1_days, 20.5 as median_days, 30.5 as q3_days,
+    recency_days as days_since
+from insight.customer_segment;
 
 create table kpi.target_attainment as
 select 'won_amount' as kpi_code, 'month' as period_grain, date '2017-12-01' as period_start,
@@ -343,6 +364,11 @@ update kpi.kpi_value set value = 1
 where kpi_code = 'won_amount' and period_start = '2017-11-01' and entity_key = 'files:m3';
 insert into insight.kpi_driver (kpi_code, comparison, part, contribution, difference)
 values ('won_amount', 'yesteryear', 'theirs', 1, 2);
+insert into insight.customer_base values ('week', '2017-12-04', 'planet', 0, -1, 1.01),
+    ('month', '2017-10-01', 'company', 50, 24, null);
+insert into insight.cohort_retention values ('week', '2017-12-04', 'planet', 'planet', 0, 10, 11, 1.10);
+insert into insight.customer_segment values ('files:b', 'absent', 'ghosts', 6, -1);
+insert into insight.buying_interval values ('planet', 'planet', 0.50, 0.40, 0.30, -1);
 update core.dim_department_closure set valid_from = '9999-12-31';
 delete from core.fct_period_close where action = 'reopened';
 update core.fct_period_close set action = 'forgiven', as_of = '2017-11-30', note = ' ';
@@ -379,6 +405,7 @@ MAY_BE_EMPTY = {
     *("pipeline_waterfall", "crm_discipline"),
     # Nor more than one period.
     *("driver_input", "kpi_driver"),
+    *("cohort_retention", "customer_segment", "buying_interval"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

@@ -284,6 +284,78 @@ def funnel_of(*stages: str) -> Rows:
     return {"funnel_stage": values(FUNNEL, *of("company", *stages))}
 
 
+BASE = (
+    "period_grain, period_start, entity_level, entity_key, opening_customers, first_time_customers, "
+    "returned_customers, taken_over_customers, handed_over_customers, lost_customers, closing_customers, "
+    "lapsed_customers, new_customers, active_customers, repeat_customers, regular_customers, potential_customers, "
+    "new_customer_amount, returning_amount"
+)
+OF_THE_COMPANY = "'company', 'company', 0, 3, 1, 0, 0, 1, 3, 1, 2, 3, 1, 0, 4, 30, 5"
+OF_ANN = "'manager', 'ann', 0, 2, 0, 0, 1, 0, 1, 0, 1, 2, 0, 0, 4, 20, null"
+OF_BOB = "'manager', 'bob', 0, 1, 1, 1, 0, 1, 2, 1, 1, 2, 1, 0, 0, 10, 5"
+# In April ann no longer has the one whom she had at the end of March.
+APRIL = values(
+    BASE,
+    *(
+        f"'month', date '2026-04-01', {who}, 0, 0, 0, null, null"
+        for who in (
+            "'company', 'company', 2, 0, 0, 0, 0, 0, 2, 1, 0, 0",
+            "'manager', 'ann', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0",
+            "'manager', 'bob', 2, 0, 0, 0, 0, 0, 2, 1, 0, 0",
+        )
+    ),
+)
+RETAINED = (
+    "period_grain, period_start, entity_level, entity_key, periods_since, cohort_customers, retained_customers, "
+    "won_amount"
+)
+
+
+def base_of(*rows: str) -> str:
+    return values(BASE, *(f"{MONTH}, {row}" for row in rows))
+
+
+# Ann and bob, each with the KPIs that their figures are; what nobody has is in no KPI.
+CUSTOMERS = {
+    "dim_period": values("period_grain, period_start", MONTH),
+    "customer_base": base_of(OF_THE_COMPANY, OF_ANN, OF_BOB),
+    "kpi_value": values(
+        "kpi_code, period_grain, period_start, entity_level, entity_key, value",
+        *(
+            f"'{kpi}', {MONTH}, '{level}', '{key}', {value}"
+            for level, key, figures in (
+                ("company", "company", (2, 3, 1, 4, 1)),
+                ("manager", "ann", (1, 2, 0, 4, 0)),
+                ("manager", "bob", (1, 2, 1, 0, 1)),
+            )
+            for kpi, value in zip(
+                ("new_customers", "active_customers", "repeat_customers", "potential_customers", "lost_customers"),
+                figures,
+                strict=True,
+            )
+        ),
+        f"'new_customers', {MONTH}, 'manager_in_department', 'ann|east', 1",
+        f"'won_amount', {MONTH}, 'company', 'company', 35",
+    ),
+    "cohort_retention": values(
+        RETAINED,
+        f"{MONTH}, 'company', 'company', 0, 3, 2, 30",
+        f"{MONTH}, 'company', 'company', 1, 1, 1, 5",
+        f"{MONTH}, 'company', 'company', 2, 1, 0, null",
+        f"{MONTH}, 'manager', 'ann', 0, 2, 2, 20",
+        f"{MONTH}, 'manager', 'bob', 0, 1, 1, 10",
+    ),
+    "customer_segment": values(
+        "account_id, manager_id, customer_state",
+        *("'a', 'ann', 'new'", "'b', 'bob', 'repeat'", "'c', 'bob', 'new'", "'d', 'bob', 'lost'"),
+    ),
+    "buying_interval": values(
+        "entity_level, entity_key, customers",
+        *("'manager', 'ann', 1", "'manager', 'bob', 2", "'company', 'company', 3", "'account', 'a', 1"),
+    ),
+}
+
+
 # Settings name no calendar here: '' stands for the one that they would name.
 HOLIDAYS = {
     "dim_day": values("day, is_covered", "date '2025-12-31', false", "date '2026-01-01', true"),
@@ -700,6 +772,66 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
                 ),
             ),
             "a cohort without a curve": changed(COHORTS, win_rate_curve=values(CURVE, *of("company", IN_30_DAYS))),
+        },
+    ),
+    "customers_add_up": (
+        CUSTOMERS,
+        {
+            "one who came from nowhere": changed(
+                CUSTOMERS,
+                customer_base=base_of(
+                    "'company', 'company', 0, 3, 2, 0, 0, 1, 3, 1, 2, 3, 1, 0, 4, 30, 5", OF_ANN, OF_BOB
+                ),
+            ),
+            "one who is gone overnight": changed(
+                CUSTOMERS,
+                customer_base=f"{base_of(OF_THE_COMPANY, OF_ANN, OF_BOB)} union all {APRIL}",
+            ),
+            "one who is taken over from nobody": changed(
+                CUSTOMERS,
+                customer_base=base_of(
+                    OF_THE_COMPANY, OF_ANN, "'manager', 'bob', 0, 1, 0, 2, 0, 1, 2, 1, 1, 2, 1, 0, 0, 10, 5"
+                ),
+            ),
+            "one who the company took over": changed(
+                CUSTOMERS,
+                customer_base=base_of(
+                    "'company', 'company', 0, 3, 0, 1, 0, 1, 3, 1, 2, 3, 1, 0, 4, 30, 5", OF_ANN, OF_BOB
+                ),
+            ),
+            "one who is nobody's": changed(CUSTOMERS, customer_base=base_of(OF_THE_COMPANY, OF_ANN)),
+            "a KPI that is another": changed(
+                CUSTOMERS,
+                customer_base=base_of(
+                    OF_THE_COMPANY, OF_ANN, "'manager', 'bob', 0, 1, 1, 1, 0, 1, 2, 1, 1, 2, 1, 1, 0, 10, 5"
+                ),
+            ),
+        },
+    ),
+    "every_customer_is_counted_once": (
+        CUSTOMERS,
+        {
+            "a cent that no cohort paid": changed(
+                CUSTOMERS,
+                customer_base=base_of(OF_THE_COMPANY.replace("30, 5", "30.01, 5"), OF_ANN, OF_BOB),
+            ),
+            "one who bought and is in no cohort": changed(
+                CUSTOMERS,
+                cohort_retention=f"{CUSTOMERS['cohort_retention']} where periods_since <> 1",
+            ),
+            "one who is another's in the cohorts": changed(
+                CUSTOMERS,
+                cohort_retention=CUSTOMERS["cohort_retention"].replace("'manager', 'bob'", "'manager', 'ann'"),
+            ),
+            "one who is another's among the segments": changed(
+                CUSTOMERS, customer_segment=CUSTOMERS["customer_segment"].replace("'b', 'bob'", "'b', 'ann'")
+            ),
+            "one who is lost by another": changed(
+                CUSTOMERS, customer_segment=CUSTOMERS["customer_segment"].replace("'d', 'bob'", "'d', 'ann'")
+            ),
+            "one whose next purchase nobody awaits": changed(
+                CUSTOMERS, buying_interval=CUSTOMERS["buying_interval"].replace("'bob', 2", "'bob', 1")
+            ),
         },
     ),
     "no_overlap_fct_deal_stage_interval_left_at__deal_id__entered_at": (

@@ -42,6 +42,10 @@ def test_the_contract_lists_the_published_tables() -> None:
         "crm_discipline",
         "driver_input",
         "kpi_driver",
+        "customer_base",
+        "cohort_retention",
+        "customer_segment",
+        "buying_interval",
         "quality_result",
         "release",
     ]

@@ -1,5 +1,6 @@
 """Tables of what moved the result, where it leaks and what comes back, a file a topic."""
 
+from kpimart.publish.contract.insight.customers import CUSTOMERS
 from kpimart.publish.contract.insight.drivers import DRIVER_INPUT, KPI_DRIVER
 from kpimart.publish.contract.insight.pipeline import CRM_DISCIPLINE, PIPELINE_WATERFALL
 from kpimart.publish.contract.insight.regularity import CLOSING_PATTERN, CYCLE_LENGTH, EARLY_SIGN
@@ -18,4 +19,5 @@ INSIGHT: tuple[Table, ...] = (
     CRM_DISCIPLINE,
     DRIVER_INPUT,
     KPI_DRIVER,
+    *CUSTOMERS,
 )
