@@ -2,7 +2,7 @@
 
     python -m benchmarks.incremental [--deals N] [--home FOLDER]
 
-A company of 200 managers in 20 departments is written straight into raw: N deals (500,000) over four years with five
+A company of 200 managers in 20 departments is written straight into raw: N deals (500,000) over 30 months with five
 stage changes each, a tenth of them in two or three versions that came in later nights. It is built in full. Then a
 night touches 1 % of the deals: most move to their next stage, some change their amount, some are new. It is built
 again, and once more in full, from the same raw, in another warehouse: every table must hold the same rows.
@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,11 @@ AIM = 0.35
 MANAGERS, DEPARTMENTS, DEALS_OF_AN_ACCOUNT = 200, 20, 15
 TOUCHED = 100  # one deal of so many
 FIRST_NIGHT = datetime(2026, 1, 1, 2, tzinfo=UTC)
+# No deal was created after it.
+CLOSED = datetime(2025, 12, 21, 20, tzinfo=UTC)
+# Of what was created before the first rate of the seeds nothing can be converted: such a world has one currency.
+FIRST_RATE = datetime(2023, 6, 30, tzinfo=UTC)
+MONTHS, DAYS_OF_A_MONTH = 30, 30.4375
 STAGES = ("New", "Qualified", "Demo", "Proposal", "Negotiation", "Won", "Lost")
 # They tell of the builds themselves, and of what each found changed.
 OF_BUILDS = [
@@ -57,13 +62,14 @@ WORLD = """
 create temp table world as
 select
     deal,
-    timestamptz '2023-07-03 08:00:00+00' + to_seconds(cast(hash(deal, 'created') % 78000000 as bigint)) as created_at,
+    timestamptz '{opened}' >= timestamptz '{first_rate}' as is_converted,
+    timestamptz '{opened}' + to_seconds(cast(hash(deal, 'created') % {seconds} as bigint)) as created_at,
     3600 + cast(hash(deal, 'pace') % 1500000 as bigint) as pace,
     case when hash(deal, 'won') % 100 < 35 then 'Won' else 'Lost' end as end_stage,
     hash(deal, 'manager') % {managers} as manager,
     hash(deal, 'account') % {accounts} as account,
     100 + hash(deal, 'amount') % 90000 as amount,
-    ['USD', 'USD', 'USD', 'EUR'][cast(1 + hash(deal, 'currency') % 4 as bigint)] as currency,
+    case when is_converted and hash(deal, 'currency') % 4 < 3 then 'USD' else 'EUR' end as currency,
     'P' || hash(deal, 'product') % 8 as product,
     ['web', 'fair', 'call', 'partner'][cast(1 + hash(deal, 'source') % 4 as bigint)] as source
 from range({first}, {last}) as numbers (deal)
@@ -165,14 +171,14 @@ def home_in(folder: Path | None) -> Iterator[Path]:
 # ----------------------------------------------------------------------------------------------------------- the world
 
 
-def land_world(home: Path, deals: int) -> None:
-    """The settings, and raw as three nights left it: all deals, and later versions of a tenth of them."""
+def land_world(home: Path, deals: int, *, months: int = MONTHS) -> None:
+    """The settings, and raw as three nights left it: all deals of so many months, later versions of a tenth of them."""
     home.mkdir()
     (home / "kpimart.toml").write_text(config())
     with open_warehouse(home) as connection:
         for name in COLUMNS:
             connection.execute(f"create table {raw_table('files', name)} ({RAW_COLUMNS})")
-        tell_world(connection, 0, deals, accounts=deals // DEALS_OF_AN_ACCOUNT, until="2025-12-31")
+        tell_world(connection, 0, deals, accounts=deals // DEALS_OF_AN_ACCOUNT, until="2025-12-31", months=months)
         batch = accept(connection, night=0)
         land(connection, batch, "departments", "n", department_fields(), f"range({DEPARTMENTS}) as numbers (n)")
         land(connection, batch, "managers", "n", manager_fields(), f"range({MANAGERS}) as numbers (n)")
@@ -216,8 +222,22 @@ def land_night(home: Path, deals: int) -> None:
         land(connection, batch, "stage_changes", "deal || '-' || step", CHANGE_FIELDS, fresh)
 
 
-def tell_world(connection: duckdb.DuckDBPyConnection, first: int, last: int, *, accounts: int, until: str) -> None:
-    connection.execute(WORLD.format(first=first, last=last, managers=MANAGERS, accounts=accounts))
+def tell_world(
+    connection: duckdb.DuckDBPyConnection, first: int, last: int, *, accounts: int, until: str, months: int = MONTHS
+) -> None:
+    opened = CLOSED - timedelta(days=months * DAYS_OF_A_MONTH)
+    seconds = int((CLOSED - opened).total_seconds())
+    connection.execute(
+        WORLD.format(
+            first=first,
+            last=last,
+            managers=MANAGERS,
+            accounts=accounts,
+            opened=opened,
+            seconds=seconds,
+            first_rate=FIRST_RATE,
+        )
+    )
     connection.execute(CHANGES.format(stages=list(STAGES), until=until))
     connection.execute(STANDING)
 
