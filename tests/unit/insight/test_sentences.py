@@ -1,0 +1,160 @@
+"""Sentences over a few figures that are known by heart."""
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from kpimart.insight.statistics.sentences import write
+from summaries import wrong_sentences
+
+CATALOGUE = """
+    ('won_amount', 'Won amount', 'Сумма выигранных сделок', 'currency'),
+    ('win_rate', 'Win rate', 'Доля выигранных сделок', 'ratio'),
+    ('won_deals', 'Won deals', 'Выигранные сделки', 'count'),
+    ('sales_cycle_days', 'Sales cycle', 'Цикл сделки', 'days')
+"""
+ENTITIES = """
+    ('company', 'company', null, null, 'Company'),
+    ('department', 'crm:n', 'crm:n', null, 'North {0} "East"'),
+    ('manager', 'crm:1', null, 'crm:1', 'Ann O''Hara; 3rd')
+"""
+PERIODS = """
+    ('month', date '2026-08-01', date '2026-08-31', '2026-08', true),
+    ('month', date '2026-09-01', date '2026-09-30', '2026-09', true),
+    ('month', date '2026-10-01', date '2026-10-31', '2026-10', false),
+    ('year', date '2025-01-01', date '2025-12-31', '2025', true)
+"""
+WEIGHTS = "('won_amount', 0.5), ('win_rate', 0.3), ('won_deals', 0.2), ('sales_cycle_days', 0)"
+
+BUILD = f"""
+    attach ':memory:' as warehouse;
+    use warehouse;
+    create schema core;
+    create schema kpi;
+    create schema seeds;
+    create schema insight;
+
+    create table seeds.kpi_catalogue as
+    from (values {CATALOGUE}) as rows (kpi_code, name_en, name_ru, unit);
+
+    create table core.dim_period as
+    from (values {PERIODS}) as rows (period_grain, period_start, period_end, period_name, is_complete);
+
+    create table kpi.kpi_value as
+    select kpi_code, period_grain, period_start, period_end, entities.*, replace(unit, 'currency', 'EUR') as unit
+    from core.dim_period, seeds.kpi_catalogue,
+        (values {ENTITIES}) as entities (entity_level, entity_key, department_id, manager_id, entity_name);
+
+    create table kpi.scorecard as
+    select
+        figures.*, weights.weight::decimal(5, 4) as weight,
+        null::decimal(28, 8) as target_value, null::decimal(28, 6) as attainment
+    from kpi.kpi_value as figures
+    inner join (values {WEIGHTS}) as weights (kpi_code, weight) using (kpi_code);
+
+    create table insight.kpi_trend as
+    select
+        figures.*,
+        true as is_complete,
+        case kpi_code when 'won_amount' then 1000.00 when 'win_rate' then 0.5 when 'won_deals' then 4 else 50 end
+            ::decimal(28, 8) as value,
+        value as previous_value,
+        0::decimal(28, 8) as change,
+        value as last_year_value,
+        0::decimal(28, 8) as change_on_last_year,
+        null::varchar as trend_direction,
+        null::decimal(28, 8) as slope,
+        null::decimal(9, 8) as q_value,
+        null::boolean as is_significant,
+        false as is_change_point,
+        null::decimal(28, 8) as expected_low,
+        null::decimal(28, 8) as expected_high,
+        null::boolean as is_anomaly
+    from kpi.kpi_value as figures;
+
+    create table insight.kpi_driver (
+        kpi_code varchar, comparison varchar, period_grain varchar, period_start date, entity_level varchar,
+        entity_key varchar, unit varchar, driver varchar, part varchar, contribution decimal(18, 2),
+        value_before decimal(28, 8), value_after decimal(28, 8), difference decimal(18, 2)
+    );
+
+    create table insight.weak_spot (
+        period_grain varchar, period_start date, entity_level varchar, entity_key varchar, entity_name varchar,
+        kind varchar, pipeline_id varchar, stage_id varchar, stage_name varchar, loss_reason varchar,
+        value decimal(28, 10), peer_value decimal(28, 10), peer_median decimal(28, 10), sample_size bigint,
+        leak_amount decimal(18, 2), is_weak boolean, status varchar
+    );
+"""
+RELEASE = """
+    attach ':memory:' as reporting;
+    create table reporting.dim_period as from core.dim_period;
+    create table reporting.kpi_catalogue as from seeds.kpi_catalogue;
+    create table reporting.scorecard as from kpi.scorecard;
+    create table reporting.kpi_trend as from insight.kpi_trend;
+    create table reporting.kpi_driver as from insight.kpi_driver;
+    create table reporting.weak_spot as from insight.weak_spot;
+    create table reporting.kpi_summary as from insight.kpi_summary;
+"""
+OF_COMPANY = "entity_level = 'company' and period_grain = 'month' and period_start = date '2026-09-01'"
+
+
+@pytest.fixture
+def build() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A build in which nothing moved, nothing was compared and nobody has a target."""
+    with duckdb.connect() as connection:
+        connection.execute(BUILD)
+        yield connection
+
+
+def told(
+    build: duckdb.DuckDBPyConnection, topic: str, *, whose: str = "company", grain: str = "month", language: str = "en"
+) -> list[str]:
+    """What is said about a topic, after it was proved."""
+    write(build)
+    build.execute(RELEASE)
+    assert wrong_sentences(build) == []
+    rows = build.execute(
+        f"""
+        select text_{language} from insight.kpi_summary
+        where topic = ? and entity_level = ? and period_grain = ? order by sentence_number
+        """,
+        [topic, whose, grain],
+    ).fetchall()
+    return [text for (text,) in rows]
+
+
+def test_everybody_has_a_summary_of_the_last_complete_periods(build: duckdb.DuckDBPyConnection) -> None:
+    write(build)
+    found = build.execute(
+        """
+        select period_grain, period_start::varchar, entity_level, list(topic order by sentence_number)
+        from insight.kpi_summary group by all order by all
+        """
+    ).fetchall()
+    topics = ["moved", "moved", "leak", "unusual"]
+    assert found == [
+        (grain, start, level, topics)
+        for grain, start in (("month", "2026-09-01"), ("year", "2025-01-01"))
+        for level in ("company", "department", "manager")
+    ]
+
+
+def test_what_moved_most_by_its_weight_comes_first(build: duckdb.DuckDBPyConnection) -> None:
+    """0.5 × 100/1000 = 0.05, 0.3 × 0.1/0.6 = 0.05, 0.2 × 2/4 = 0.1: deals, then of two alike the heavier."""
+    build.execute(
+        f"""
+        update insight.kpi_trend set value = 900, change = -100, last_year_value = 0, change_on_last_year = 900
+        where kpi_code = 'won_amount' and {OF_COMPANY};
+        update insight.kpi_trend set value = 0.6, change = 0.1, change_on_last_year = 0.1
+        where kpi_code = 'win_rate' and {OF_COMPANY};
+        update insight.kpi_trend set value = 2, change = -2, last_year_value = null, change_on_last_year = null
+        where kpi_code = 'won_deals' and {OF_COMPANY};
+        update kpi.scorecard set target_value = 1200, attainment = 0.75 where kpi_code = 'won_amount' and {OF_COMPANY};
+        """
+    )
+    assert told(build, "moved") == [
+        "Company, 2026-09. Won deals: 2; down 50.0 % on the month before (4).",
+        "Won amount: 900.00 EUR; down 10.0 % on the month before (1,000.00 EUR); "
+        "up on the same month of the year before (0.00 EUR); the target of 1,200.00 EUR is reached to 75.0 %.",
+    ]
