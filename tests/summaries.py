@@ -46,6 +46,7 @@ def _of_text(text: str, figures: str, names: set[str | None]) -> list[str]:
     """Every number is one of the figures, and every figure is told; names may have numbers of their own."""
     stated = json.loads(figures)
     words = [value for value in stated.values() if isinstance(value, str) and not _is_number(value)]
+    words += [word.partition(":")[2] for word in words]
     for name in sorted({name for name in (*names, *words) if name}, key=len, reverse=True):
         text = text.replace(name, "")
     text = re.sub(r"\b(FY)?\d{4}(-[QP]?\d+)?\b", "", text)  # a period
@@ -58,7 +59,7 @@ def _of_text(text: str, figures: str, names: set[str | None]) -> list[str]:
             if not any(number in of for of in forms.values())
         ),
         *(f"{name} is not told: {text}" for name, of in forms.items() if not of & numbers),
-        *([f"there is a None in it: {text}"] if "None" in re.sub(r"^(\S+ )?None of", "", text) else []),
+        *([f"it tells of nothing: {text}"] if re.search(r"\b(None|null|nan)\b", text) else []),
     ]
 
 

@@ -30,6 +30,10 @@ class Phrase:
     def __add__(self, other: "Phrase") -> "Phrase":
         return Phrase(self.en + other.en, self.ru + other.ru)
 
+    def text(self, language: Language) -> str:
+        """The template in a language."""
+        return self.en if language == "en" else self.ru
+
     def fields(self) -> tuple[str, ...]:
         """The names in braces, each once, in the order in which the English has them."""
         return _fields(self.en)
@@ -37,15 +41,15 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Wording:
-    """What a sentence is written with in one language: the unit of its figures, and names by their codes."""
+    """What a sentence is written with in one language: the unit of its figures, and what codes in it are called."""
 
     language: Language
     unit: str
-    names: Mapping[str, str]
+    names: Mapping[str, Phrase]
 
     def text(self, phrase: Phrase, values: Mapping[str, Any]) -> str:
         """A phrase with its values filled in."""
-        return _Filled(self).vformat(phrase.en if self.language == "en" else phrase.ru, (), values)
+        return _Filled(self).vformat(phrase.text(self.language), (), values)
 
 
 def joined(parts: Iterable[Phrase], between: str) -> Phrase:
@@ -97,10 +101,18 @@ class _Filled(string.Formatter):
             case "percent" | "days":
                 return size_text(value, "ratio" if spec == "percent" else spec, language)
             case "name":
-                return self.wording.names.get(value, str(value).replace("_", " "))
+                return self._name(value)
             case _:
                 forms = tuple(spec.split("|"))
                 return f"{value:,} {_form(value, forms, forms, language)}"
+
+    def _name(self, code: str) -> str:
+        """What a code is called; what stands after a colon in it is a name already."""
+        kind, colon, name = code.partition(":")
+        if kind not in self.wording.names:
+            return code
+        said = self.wording.names[kind].text(self.wording.language)
+        return f"{said} «{name}»" if colon else said
 
 
 def _form(number: Decimal | int, english: tuple[str, ...], russian: tuple[str, ...], language: Language) -> str:

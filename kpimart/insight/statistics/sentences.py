@@ -25,7 +25,7 @@ from kpimart.insight.statistics.readings import (
     Row,
     Subject,
 )
-from kpimart.insight.statistics.topics import Sentence, leak, moved, unusual, why
+from kpimart.insight.statistics.topics import DRIVER_NAMES, Sentence, leak, moved, unusual, why
 from kpimart.language import Language
 
 TABLE = "kpi_summary"
@@ -146,7 +146,7 @@ def _rows(
         phrase = _HEADS[subject.entity_level] + sentence.phrase if number == 1 else sentence.phrase
         unit = sentence.row.get("unit", currency)
         texts = {
-            f"text_{language}": Wording(language, unit, names).text(
+            f"text_{language}": Wording(language, unit, DRIVER_NAMES).text(
                 phrase, {**of_subject, **sentence.row, **sentence.names_said, "kpi": names.get(sentence.kpi_code or "")}
             )
             for language, names in kpi_names.items()

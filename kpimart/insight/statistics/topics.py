@@ -71,7 +71,7 @@ def moved(grain: str, kpis: Sequence[Row], scorecard: Row) -> Iterator[Sentence]
         yield Sentence("moved", joined([*parts, *_against_target(row)], "; ") + _END, KPIS, row, row["kpi_code"])
     if not valued:
         none = Phrase(
-            "None of {kpis:KPI|KPIs} of the scorecard has a value.",
+            "No value for any of {kpis:KPI|KPIs} of the scorecard.",
             "Ни у одного из {kpis:показателя|показателей|показателей} карты нет значения.",
         )
         yield Sentence("moved", none, SCORECARD, scorecard)
@@ -89,7 +89,7 @@ def _compared(row: Row, change: str, before: str, against: Phrase) -> Phrase:
     """Up or down on an earlier period, and what the figure was then."""
     size, was = row[change], row[before]
     if was is None:
-        return Phrase("nothing to compare with in ", "сравнить не с чем: нет значения к ") + against
+        return against + Phrase(" has no value to compare with", " сравнить не с чем")
     then = Phrase(f" ({{{before}:unit}})", f" (было {{{before}:unit}})")
     if row["value"] == was:
         return Phrase("the same as in ", "без изменений к ") + against
@@ -128,6 +128,22 @@ def _split(row: Row, before: Phrase) -> Phrase:
         parts.append(Phrase("{rest:signed} from all else", "{rest:signed} — остальное"))
     head = Phrase("{kpi}: {difference:signed} on ", "{kpi}: {difference:signed} к ") + before
     return head + Phrase(", of which ", ", из них ") + joined(parts, ", ") + _END
+
+
+DRIVER_NAMES = {
+    "calendar": Phrase("working days", "рабочие дни"),
+    "headcount": Phrase("headcount", "число менеджеров"),
+    "created_deals": Phrase("deals created per head and day", "созданные сделки на менеджера в день"),
+    "cycle_time": Phrase("deals closed per deal created", "закрытые сделки на созданную"),
+    "closed_deals": Phrase("closed deals", "закрытые сделки"),
+    "mix": Phrase("mix of pipelines and products", "состав воронок и продуктов"),
+    "stage_conversion": Phrase("conversion of stage", "конверсия стадии"),
+    "win_rate": Phrase("win rate", "доля выигранных"),
+    "avg_won_amount": Phrase("average won amount", "средняя сумма сделки"),
+    "currency": Phrase("exchange rates", "курсы валют"),
+    "transfer": Phrase("managers who moved between departments", "переходы менеджеров между отделами"),
+    "unattributed": Phrase("what is not attributed", "нераспределённое"),
+}
 
 
 def _part_of(which: str) -> Phrase:
@@ -169,22 +185,25 @@ def _by_money(row: Row) -> tuple[Any, ...]:
 def unusual(grain: str, kpis: Sequence[Row], scorecard: Row) -> Iterator[Sentence]:
     """KPIs outside what is usual, at a new level or in a trend; or that there is none, or too short a history."""
     found = sorted((row for row in kpis if _is_unusual(row)), key=_oddity)
-    for row in found[:UNUSUAL_SENTENCES]:
-        phrase = _KPI + joined(_oddities(row, _EACH[grain]), "; ") + _END
+    for place, row in enumerate(found[:UNUSUAL_SENTENCES], start=1):
+        oddities = list(_oddities(row, _EACH[grain]))
+        if place == UNUSUAL_SENTENCES < len(found):
+            oddities.append(Phrase("other KPIs are unusual too", "необычны и другие показатели"))
+        phrase = _KPI + Phrase(", ", ", ") + joined(oddities, "; ") + _END
         yield Sentence("unusual", phrase, KPIS, row, row["kpi_code"])
     if found:
         return
     if not scorecard["compared"]:
         none = Phrase(
-            "Too short a history to say what is unusual: {compared} of {kpis:KPI|KPIs} can be compared with it.",
-            "История слишком коротка, чтобы судить о необычном: сравнимо "
-            "{compared} из {kpis:показателя|показателей|показателей}.",
+            "Too short a history to say what is unusual ({compared} of {kpis:KPI|KPIs} compared with it).",
+            "История слишком коротка, чтобы судить о необычном (сравнимо с ней "
+            "{compared} из {kpis:показателя|показателей|показателей}).",
         )
     else:
         none = Phrase(
-            "Nothing unusual: {compared} of {kpis:KPI|KPIs} were compared with their own history.",
-            "Ничего необычного: с собственной историей сравнено "
-            "{compared} из {kpis:показателя|показателей|показателей}.",
+            "Nothing unusual ({compared} of {kpis:KPI|KPIs} compared with their own history).",
+            "Ничего необычного (с собственной историей сравнимо "
+            "{compared} из {kpis:показателя|показателей|показателей}).",
         )
     yield Sentence("unusual", none, SCORECARD, scorecard)
 

@@ -87,14 +87,14 @@ BUILD = f"""
     );
 """
 RELEASE = """
-    attach ':memory:' as reporting;
-    create table reporting.dim_period as from core.dim_period;
-    create table reporting.kpi_catalogue as from seeds.kpi_catalogue;
-    create table reporting.scorecard as from kpi.scorecard;
-    create table reporting.kpi_trend as from insight.kpi_trend;
-    create table reporting.kpi_driver as from insight.kpi_driver;
-    create table reporting.weak_spot as from insight.weak_spot;
-    create table reporting.kpi_summary as from insight.kpi_summary;
+    attach if not exists ':memory:' as reporting;
+    create or replace table reporting.dim_period as from core.dim_period;
+    create or replace table reporting.kpi_catalogue as from seeds.kpi_catalogue;
+    create or replace table reporting.scorecard as from kpi.scorecard;
+    create or replace table reporting.kpi_trend as from insight.kpi_trend;
+    create or replace table reporting.kpi_driver as from insight.kpi_driver;
+    create or replace table reporting.weak_spot as from insight.weak_spot;
+    create or replace table reporting.kpi_summary as from insight.kpi_summary;
 """
 OF_COMPANY = "entity_level = 'company' and period_grain = 'month' and period_start = date '2026-09-01'"
 
@@ -157,4 +157,121 @@ def test_what_moved_most_by_its_weight_comes_first(build: duckdb.DuckDBPyConnect
         "Company, 2026-09. Won deals: 2; down 50.0 % on the month before (4).",
         "Won amount: 900.00 EUR; down 10.0 % on the month before (1,000.00 EUR); "
         "up on the same month of the year before (0.00 EUR); the target of 1,200.00 EUR is reached to 75.0 %.",
+    ]
+
+
+def test_who_is_spoken_of_is_named_once_whatever_the_name(build: duckdb.DuckDBPyConnection) -> None:
+    same = "the same as in the month before; the same as in the same month of the year before."
+    assert told(build, "moved", whose="department") == [
+        f'Department North {{0}} "East", 2026-09. Won amount: 1,000.00 EUR; {same}',
+        f"Win rate: 50.0 %; {same}",
+    ]
+    (manager, _) = told(build, "moved", whose="manager", language="ru")
+    assert manager == (
+        "Менеджер Ann O'Hara; 3rd, 2026-09. Сумма выигранных сделок: 1,000.00 EUR; "
+        "без изменений к предыдущему месяцу; без изменений к тому же месяцу прошлого года."
+    )
+
+
+def test_a_year_has_no_other_year_before_it_and_what_is_unknown_is_not_printed(
+    build: duckdb.DuckDBPyConnection,
+) -> None:
+    build.execute("update insight.kpi_trend set previous_value = null, change = null where period_grain = 'year'")
+    assert told(build, "moved", grain="year") == [
+        "Company, 2025. Won amount: 1,000.00 EUR; the year before has no value to compare with.",
+        "Win rate: 50.0 %; the year before has no value to compare with.",
+    ]
+
+
+def test_a_scorecard_without_a_value_says_so(build: duckdb.DuckDBPyConnection) -> None:
+    build.execute("update insight.kpi_trend set value = null, change = null, change_on_last_year = null")
+    assert told(build, "moved") == ["Company, 2026-09. No value for any of 4 KPIs of the scorecard."]
+
+
+def test_a_change_is_split_into_two_drivers_and_the_rest(build: duckdb.DuckDBPyConnection) -> None:
+    of_company = "'won_amount', 'previous_period', 'month', date '2026-09-01', 'company', 'company', 'EUR'"
+    build.execute(
+        f"""
+        insert into insight.kpi_driver values
+            ({of_company}, 'headcount', 'own', 20.00, 1000, 700, -300),
+            ({of_company}, 'stage_conversion:Offer 2', 'own', -350.50, 1000, 700, -300),
+            ({of_company}, 'avg_won_amount', 'own', 30.50, 1000, 700, -300);
+        """
+    )
+    assert told(build, "why") == [
+        "Won amount: -300.00 EUR on the month before, of which -350.50 EUR came from conversion of stage «Offer 2», "
+        "+30.50 EUR came from average won amount, +20.00 EUR from all else."
+    ]
+
+
+def test_the_largest_leak_of_the_quarter_is_told_and_ties_are_not_hidden(build: duckdb.DuckDBPyConnection) -> None:
+    build.execute(
+        """
+        insert into core.dim_period values ('quarter', '2026-07-01', '2026-09-30', '2026-Q3', true);
+        insert into kpi.kpi_value select * replace ('quarter' as period_grain, date '2026-07-01' as period_start)
+        from kpi.kpi_value where period_start = '2026-09-01';
+        insert into insight.weak_spot
+        select 'quarter', '2026-07-01', 'department', 'crm:n', 'North {0} "East"', rows.*, 'enough'
+        from (values
+            ('stage_time', 'p', 's', 'Offer', null, 12.26, 8, 8.5, 21, null, true),
+            ('win_rate', 'p', null, null, null, 0.25, 0.4, 0.35, 21, 4000, true),
+            ('loss_reason', 'p', null, null, '=Price', 0.5, 0.2, 0.25, 21, 4000, true),
+            ('stage_conversion', 'p', 's', 'Offer', null, 0.1, 0.4, 0.35, 21, 9000, false)
+        ) as rows (kind, pipeline_id, stage_id, stage_name, reason, value, peers, median, sample, leak, is_weak);
+        """
+    )
+    assert told(build, "leak", whose="department") == [
+        "Weak spot of deals created in 2026-Q3, win rate: 25.0 % of 21 deals, 40.0 % with others of the same mix; "
+        "the gap to the median of 35.0 % goes with 4,000.00 EUR (among others)."
+    ]
+    assert told(build, "leak", language="ru") == [
+        'Слабое место, сделки, созданные в 2026-Q3, «North {0} "East"»: доля выигранных: 25.0 % из 21 сделки, у других '
+        "при том же составе 40.0 %; с отставанием от медианы 35.0 % связано 4,000.00 EUR (среди прочих)."
+    ]
+    assert told(build, "leak", whose="manager") == [
+        "Too few deals created in 2026-Q3 to say where it leaks: 0 of 0 comparisons possible."
+    ]
+    build.execute("update insight.weak_spot set is_weak = kind = 'stage_time'")
+    assert told(build, "leak", whose="department") == [
+        "Weak spot of deals created in 2026-Q3, stage Offer: 21 stays of 12.3 days, 8.0 days with others of the same "
+        "mix."
+    ]
+    build.execute("update insight.weak_spot set is_weak = false")
+    assert told(build, "leak", language="ru") == [
+        "Слабых мест нет, сделки, созданные в 2026-Q3: 4 сравнения с другими, заметно хуже — ни одного."
+    ]
+
+
+def test_what_is_unusual_is_told_the_furthest_first(build: duckdb.DuckDBPyConnection) -> None:
+    build.execute(
+        f"""
+        update insight.kpi_trend set q_value = 0.01, is_significant = true, trend_direction = 'down', slope = -12.34
+        where kpi_code = 'won_amount' and {OF_COMPANY};
+        update insight.kpi_trend set is_anomaly = true, expected_low = 0.55, expected_high = 0.6,
+            is_change_point = true, is_significant = true, trend_direction = 'up', slope = 0.012
+        where kpi_code = 'win_rate' and {OF_COMPANY};
+        update insight.kpi_trend set is_change_point = true where kpi_code = 'sales_cycle_days' and {OF_COMPANY};
+        """
+    )
+    assert told(build, "unusual") == [
+        "Win rate: 50.0 %, below the usual 55.0 % to 60.0 %; its level shifts here; "
+        "a trend that goes up by 1.2 pp a month.",
+        "Sales cycle: 50.0 days, its level shifts here; other KPIs are unusual too.",
+    ]
+    assert (
+        told(build, "unusual", language="ru")[1]
+        == "Цикл сделки: 50.0 дня, здесь сменился уровень; необычны и другие показатели."
+    )
+    build.execute(f"update insight.kpi_trend set is_change_point = false, is_anomaly = false where {OF_COMPANY}")
+    assert told(build, "unusual", language="ru")[0] == (
+        "Сумма выигранных сделок: 1,000.00 EUR, тренд вниз на 12.34 EUR в месяц."
+    )
+
+
+def test_nothing_unusual_is_not_too_little_history(build: duckdb.DuckDBPyConnection) -> None:
+    build.execute("update insight.kpi_trend set expected_low = 1, expected_high = 9000 where kpi_code = 'won_amount'")
+    build.execute("update insight.kpi_trend set expected_low = null where entity_level = 'manager'")
+    assert told(build, "unusual") == ["Nothing unusual (1 of 4 KPIs compared with their own history)."]
+    assert told(build, "unusual", whose="manager") == [
+        "Too short a history to say what is unusual (0 of 4 KPIs compared with it)."
     ]
