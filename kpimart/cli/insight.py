@@ -224,3 +224,29 @@ def customers(
         show_json(content)
     else:
         show(*told)
+
+
+@commands.command("summary")
+def summary(
+    by: Annotated[Level, typer.Option("--by", help="About whom.")] = "company",
+    period: Annotated[
+        str,
+        typer.Option("--period", help="month, quarter or year: the last complete one."),
+    ] = "month",
+    with_proof: Annotated[bool, typer.Option("--proof", help="Show the query that proves each sentence.")] = False,
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say in words what moved, why, where it leaks and what is unusual."""
+    from kpimart.insight.summary import read_summaries
+    from kpimart.publish.release import find
+    from kpimart.report.summary import of_summaries
+
+    release = find(load_settings(config).home, release_id)
+    found = read_summaries(release.database, level=by, period=period, language=lang)
+    if as_json:
+        show_json(dataclasses.asdict(found))
+    else:
+        show(*of_summaries(found, with_proof=with_proof))

@@ -161,7 +161,6 @@ select kpi_code, 'previous_period' as comparison, period_grain, period_start, en
     'own' as part, contribution, value as value_before, value as value_after, 0.00 as difference
 from kpi.kpi_value, (values ('mix', 5.00), ('calendar', -5.00)) as drivers (driver, contribution)
 where kpi_code = 'won_amount' and period_grain = 'month' and entity_level = 'company';
-create schema if not exists insight;
 
 create table insight.customer_base as
 select period_grain, period_start, 'company' as entity_level, 98 as opening_customers, 100 as closing_customers,
@@ -223,6 +222,13 @@ create table insight.early_sign as
 select 'year' as period_grain, date '2017-01-01' as period_start, 'company' as entity_key, 'meeting' as sign,
     20 as deals_with, 10 as won_with, 20 as deals_without, 5 as won_without, 0.25 as difference,
     0.01 as difference_low, 'winning' as goes_with;
+create table insight.kpi_summary as
+select period_grain, period_start, entity_level, entity_key, any_value(entity_name) as entity_name,
+    1 as sentence_number, 'moved' as topic, 'Won amount: 1.' as text_en, 'Выиграно: 1.' as text_ru,
+    'select 1 as value from reporting.kpi_value' as proof, '{"value":1}' as figures
+from kpi.kpi_value
+where period_grain in ('month', 'quarter', 'year') and entity_level in ('company', 'department', 'manager')
+group by all;
 
 create table core.dim_department_closure as
 select department_id, department_id as ancestor_department_id, 0 as depth, date '0001-01-01' as valid_from,
@@ -394,10 +400,15 @@ update insight.seasonal_index set kind = 'mood', sample = 0 where number = 11;
 insert into kpi.leaderboard (kpi_code, period_grain, is_tied, is_hidden) values ('won_amount', 'decade', false, false);
 update kpi.leaderboard set value = 1 where is_hidden;
 update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
+
+delete from insight.kpi_summary where entity_key = 'files:m1';
+update insight.kpi_summary set topic = 'weather', text_ru = 'Won amount: null.', figures = '{"value":null}'
+where entity_key = 'files:m2';
+update insight.kpi_summary set proof = 'trust me' where entity_key = 'files:m3';
 """
 
 # A company need not have leads or activities, an open deal, a customer who is known, a deal whose creation is dated, or
-# a month that was closed.
+# a month that was closed, or one that is over.
 MAY_BE_EMPTY = {
     *("lead", "activity", "deal_open_interval", "deal_next_step", "customer_purchase"),
     *("win_rate_curve", "funnel_stage", "period_close", "seasonal_index"),
@@ -406,6 +417,7 @@ MAY_BE_EMPTY = {
     # Nor more than one period.
     *("driver_input", "kpi_driver"),
     *("cohort_retention", "customer_segment", "buying_interval"),
+    "kpi_summary",
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

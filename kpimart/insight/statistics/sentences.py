@@ -4,12 +4,13 @@ For the last complete month, quarter and year, and for the company, each departm
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import duckdb
 import orjson
 
-from kpimart.insight.phrases import Phrase, Wording
+from kpimart.insight.phrases import Wording
 from kpimart.insight.statistics.readings import (
     DEPARTMENTS_SPOT_COUNTS,
     DRIVERS,
@@ -27,37 +28,20 @@ from kpimart.insight.statistics.readings import (
 )
 from kpimart.insight.statistics.topics import DRIVER_NAMES, Sentence, leak, moved, unusual, why
 from kpimart.language import Language
-
-TABLE = "kpi_summary"
-COLUMNS = {
-    "period_grain": "varchar",
-    "period_start": "date",
-    "period_end": "date",
-    "entity_level": "varchar",
-    "entity_key": "varchar",
-    "department_id": "varchar",
-    "manager_id": "varchar",
-    "entity_name": "varchar",
-    "sentence_number": "integer",
-    "topic": "varchar",
-    "kpi_code": "varchar",
-    "text_en": "varchar",
-    "text_ru": "varchar",
-    "proof": "varchar",
-    "figures": "varchar",
-}
+from kpimart.publish.contract.insight.summary import KPI_SUMMARY
+from kpimart.publish.contract.shape import DATE, INTEGER, VARCHAR
 
 
 def write(connection: duckdb.DuckDBPyConnection) -> None:
     """Write insight.kpi_summary anew, from the tables of figures, trends, drivers and weak spots of a build."""
     import pyarrow as pa  # type: ignore[import-untyped]
 
-    kinds = {"date": pa.date32(), "integer": pa.int32()}
-    schema = pa.schema([(name, kinds.get(kind, pa.string())) for name, kind in COLUMNS.items()])
+    kinds = {VARCHAR: pa.string(), DATE: pa.date32(), INTEGER: pa.int32()}
+    schema = pa.schema([(column.name, kinds[column.type]) for column in KPI_SUMMARY.columns])
     names, currency = _kpi_names(connection), _currency(connection)
     rows = [row for subject, said in _summaries(connection) for row in _rows(subject, said, names, currency)]
     connection.register("written", pa.Table.from_pylist(rows, schema))
-    connection.execute(f"create or replace table insight.{TABLE} as from written")
+    connection.execute(f"create or replace table {KPI_SUMMARY.relation} as from written")
     connection.unregister("written")
 
 
@@ -140,20 +124,18 @@ def _counted(rows: Mapping[Key, Sequence[Row]], reading: Reading, key: Key) -> R
 def _rows(
     subject: Subject, sentences: Sequence[Sentence], kpi_names: Mapping[Language, Mapping[str, str]], currency: str
 ) -> Iterator[dict[str, Any]]:
-    """The rows of the table; the first sentence says whom and when all of them are about."""
-    of_subject = {"entity": subject.entity_name, "period": subject.period_name}
+    """The rows of the table. No text names the person it is about: who is forgotten is in none of them."""
     for number, sentence in enumerate(sentences, start=1):
-        phrase = _HEADS[subject.entity_level] + sentence.phrase if number == 1 else sentence.phrase
         unit = sentence.row.get("unit", currency)
         texts = {
             f"text_{language}": Wording(language, unit, DRIVER_NAMES).text(
-                phrase, {**of_subject, **sentence.row, **sentence.names_said, "kpi": names.get(sentence.kpi_code or "")}
+                sentence.phrase, {**sentence.row, **sentence.names_said, "kpi": names.get(sentence.kpi_code or "")}
             )
             for language, names in kpi_names.items()
         }
         figures = sentence.figures()
         yield {
-            **{name: getattr(subject, name) for name in COLUMNS if hasattr(subject, name)},
+            **asdict(subject),
             "sentence_number": number,
             "topic": sentence.topic,
             "kpi_code": sentence.kpi_code,
@@ -161,10 +143,3 @@ def _rows(
             "proof": sentence.reading.proof(figures, sentence.row),
             "figures": orjson.dumps({name: sentence.row[name] for name in figures}, default=str).decode(),
         }
-
-
-_HEADS = {
-    "company": Phrase("Company, {period}. ", "Компания, {period}. "),
-    "department": Phrase("Department {entity}, {period}. ", "Отдел «{entity}», {period}. "),
-    "manager": Phrase("Manager {entity}, {period}. ", "Менеджер {entity}, {period}. "),
-}

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import duckdb
 
-from kpimart.insight.statistics import drivers, trends
+from kpimart.insight.statistics import drivers, sentences, trends
 from kpimart.warehouse import open_database, transaction
 
 STEPS: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
     "kpi_trend": trends.write,
     "kpi_driver": drivers.write,
+    "kpi_summary": sentences.write,
 }
 """Table of the schema `insight` → what writes it anew, with all its rows."""
 

@@ -4,6 +4,7 @@ from kpimart.publish.contract.insight.customers import CUSTOMERS
 from kpimart.publish.contract.insight.drivers import DRIVER_INPUT, KPI_DRIVER
 from kpimart.publish.contract.insight.pipeline import CRM_DISCIPLINE, PIPELINE_WATERFALL
 from kpimart.publish.contract.insight.regularity import CLOSING_PATTERN, CYCLE_LENGTH, EARLY_SIGN
+from kpimart.publish.contract.insight.summary import KPI_SUMMARY
 from kpimart.publish.contract.insight.trend import KPI_TREND, SEASONAL_INDEX
 from kpimart.publish.contract.insight.weak_spot import WEAK_SPOT
 from kpimart.publish.contract.shape import Table
@@ -20,4 +21,5 @@ INSIGHT: tuple[Table, ...] = (
     DRIVER_INPUT,
     KPI_DRIVER,
     *CUSTOMERS,
+    KPI_SUMMARY,
 )
