@@ -68,10 +68,14 @@ def size_text(value: Decimal, unit: str, language: Language) -> str:
 
 
 def step_text(step: Decimal, unit: str, language: Language) -> str:
-    """The size of a difference of two values, without its sign: points where they are rates."""
-    if unit != "ratio":
-        return size_text(abs(step), unit, language)
-    return f"{abs(step) * 100:.1f} {'pp' if language == 'en' else 'п. п.'}"
+    """The size of a step from value to value, without its sign: points of rates, and parts of what is counted."""
+    match unit:
+        case "ratio":
+            return f"{abs(step) * 100:.1f} {'pp' if language == 'en' else 'п. п.'}"
+        case "count":
+            return f"{abs(step):,.2f}"
+        case _:
+            return size_text(abs(step), unit, language)
 
 
 def change_text(change: Decimal, unit: str, language: Language) -> str:

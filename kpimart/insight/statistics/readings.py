@@ -165,7 +165,11 @@ WEAK_SPOTS = Reading(
     keys=(*KEYS, "kind", "pipeline_id", "stage_id", "loss_reason"),
     where="is_weak",
 )
-_COUNTED_SPOTS = {"spots": "count(*)", "compared": "count(*) filter (where status = 'enough')"}
+_COUNTED_SPOTS = {
+    "spots": "count(*)",
+    "compared": "count(*) filter (where status = 'enough')",
+    "without_peers": "count(*) filter (where status = 'no_peers')",
+}
 SPOT_COUNTS = Reading({"weak_spot": "insight.weak_spot"}, "{weak_spot}", _COUNTED_SPOTS, is_grouped=True)
 DEPARTMENTS_SPOT_COUNTS = Reading(
     {"weak_spot": "insight.weak_spot"},

@@ -121,9 +121,11 @@ def why(grain: str, rows: Sequence[Row]) -> Iterator[Sentence]:
 
 
 def _split(row: Row, before: Phrase) -> Phrase:
-    parts = [_part_of("first")]
+    parts = [Phrase("{first_contribution:signed} came from {first:name}", "{first_contribution:signed} — {first:name}")]
     if row["second_contribution"]:
-        parts.append(_part_of("second"))
+        parts.append(
+            Phrase("{second_contribution:signed} from {second:name}", "{second_contribution:signed} — {second:name}")
+        )
     if row["rest"]:
         parts.append(Phrase("{rest:signed} from all else", "{rest:signed} — остальное"))
     head = Phrase("{kpi}: {difference:signed} on ", "{kpi}: {difference:signed} к ") + before
@@ -146,11 +148,6 @@ DRIVER_NAMES = {
 }
 
 
-def _part_of(which: str) -> Phrase:
-    figure, name = f"{{{which}_contribution:signed}}", f"{{{which}:name}}"
-    return Phrase(f"{figure} came from {name}", f"{figure} — {name}")
-
-
 def leak(cohort: str, spots: Sequence[Row], counts_of: Reading, counts: Row) -> Iterator[Sentence]:
     """The weak spot that goes with the most money; or that there is none, or too little data to tell.
 
@@ -166,7 +163,15 @@ def leak(cohort: str, spots: Sequence[Row], counts_of: Reading, counts: Row) -> 
         phrase = _WEAK_SPOT + of_department + _SPOTS[row["kind"]] + gap + among + _END
         yield Sentence("leak", phrase, WEAK_SPOTS, row, names_said=said)
     if not spots:
-        yield Sentence("leak", _NO_WEAK_SPOT if counts["compared"] else _TOO_FEW, counts_of, counts, names_said=said)
+        yield Sentence("leak", _without_a_weak_spot(counts), counts_of, counts, names_said=said)
+
+
+def _without_a_weak_spot(counts: Row) -> Phrase:
+    if counts["compared"]:
+        return _NO_WEAK_SPOT
+    if counts["without_peers"]:
+        return _NO_PEERS
+    return _TOO_FEW if counts["spots"] else _NO_DEALS
 
 
 def _by_money(row: Row) -> tuple[Any, ...]:
@@ -276,6 +281,14 @@ _NO_WEAK_SPOT = Phrase(
     "No weak spot among deals created in {cohort}: {compared:comparison|comparisons} with others, none clearly worse.",
     "Слабых мест нет, сделки, созданные в {cohort}: {compared:сравнение|сравнения|сравнений} с другими, "
     "заметно хуже — ни одного.",
+)
+_NO_PEERS = Phrase(
+    "Nobody to compare deals created in {cohort} with: {without_peers:comparison|comparisons} without peers.",
+    "Сделки, созданные в {cohort}, сравнить не с кем: {without_peers:сравнение|сравнения|сравнений} без других.",
+)
+_NO_DEALS = Phrase(
+    "Nothing of deals created in {cohort} to compare: {spots:comparison|comparisons}.",
+    "Сделок, созданных в {cohort}, для сравнения нет: {spots:сравнение|сравнения|сравнений}.",
 )
 _TOO_FEW = Phrase(
     "Too few deals created in {cohort} to say where it leaks: {compared} of {spots:comparison|comparisons} possible.",

@@ -1,10 +1,14 @@
 """Sentences over a few figures that are known by heart."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from kpimart.insight.phrases import Phrase, Wording, size_text
 from kpimart.insight.statistics.sentences import write
 from summaries import wrong_sentences
 
@@ -200,7 +204,7 @@ def test_a_change_is_split_into_two_drivers_and_the_rest(build: duckdb.DuckDBPyC
     )
     assert told(build, "why") == [
         "Won amount: -300.00 EUR on the month before, of which -350.50 EUR came from conversion of stage «Offer 2», "
-        "+30.50 EUR came from average won amount, +20.00 EUR from all else."
+        "+30.50 EUR from average won amount, +20.00 EUR from all else."
     ]
 
 
@@ -228,9 +232,7 @@ def test_the_largest_leak_of_the_quarter_is_told_and_ties_are_not_hidden(build: 
         'Слабое место, сделки, созданные в 2026-Q3, «North {0} "East"»: доля выигранных: 25.0 % из 21 сделки, у других '
         "при том же составе 40.0 %; с отставанием от медианы 35.0 % связано 4,000.00 EUR (среди прочих)."
     ]
-    assert told(build, "leak", whose="manager") == [
-        "Too few deals created in 2026-Q3 to say where it leaks: 0 of 0 comparisons possible."
-    ]
+    assert told(build, "leak", whose="manager") == ["Nothing of deals created in 2026-Q3 to compare: 0 comparisons."]
     build.execute("update insight.weak_spot set is_weak = kind = 'stage_time'")
     assert told(build, "leak", whose="department") == [
         "Weak spot of deals created in 2026-Q3, stage Offer: 21 stays of 12.3 days, 8.0 days with others of the same "
@@ -240,6 +242,12 @@ def test_the_largest_leak_of_the_quarter_is_told_and_ties_are_not_hidden(build: 
     assert told(build, "leak", language="ru") == [
         "Слабых мест нет, сделки, созданные в 2026-Q3: 4 сравнения с другими, заметно хуже — ни одного."
     ]
+    build.execute("update insight.weak_spot set status = 'too_few'")
+    assert told(build, "leak", whose="department") == [
+        "Too few deals created in 2026-Q3 to say where it leaks: 0 of 4 comparisons possible."
+    ]
+    build.execute("update insight.weak_spot set status = 'no_peers'")
+    assert told(build, "leak") == ["Nobody to compare deals created in 2026-Q3 with: 4 comparisons without peers."]
 
 
 def test_what_is_unusual_is_told_the_furthest_first(build: duckdb.DuckDBPyConnection) -> None:
@@ -275,3 +283,29 @@ def test_nothing_unusual_is_not_too_little_history(build: duckdb.DuckDBPyConnect
     assert told(build, "unusual", whose="manager") == [
         "Too short a history to say what is unusual (0 of 4 KPIs compared with it)."
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "english", "russian"),
+    [
+        ("1234.5", "EUR", "1,234.50 EUR", "1,234.50 EUR"),
+        ("-0.001", "EUR_per_day", "0.00 EUR a day", "0.00 EUR в день"),
+        ("1", "days", "1.0 days", "1.0 дня"),
+        ("21.5", "hours", "21.5 hours", "21.5 часа"),
+        ("0.617", "ratio", "61.7 %", "61.7 %"),
+        ("1254", "count", "1,254", "1,254"),
+    ],
+)
+def test_a_value_has_its_unit(value: str, unit: str, english: str, russian: str) -> None:
+    assert [size_text(Decimal(value), unit, language) for language in ("en", "ru")] == [english, russian]
+
+
+@given(st.integers(0, 10_000))
+def test_a_noun_has_the_form_that_its_number_asks_for(number: int) -> None:
+    phrase = Phrase("{deals:deal|deals}", "{deals:сделка|сделки|сделок}")
+    tens, ones = number % 100 // 10, number % 10
+    few = "сделка" if ones == 1 else "сделки" if 2 <= ones <= 4 else "сделок"
+    assert (
+        Wording("en", "count", {}).text(phrase, {"deals": number}) == f"{number:,} {'deal' if number == 1 else 'deals'}"
+    )
+    assert Wording("ru", "count", {}).text(phrase, {"deals": number}) == f"{number:,} {'сделок' if tens == 1 else few}"
