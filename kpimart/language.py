@@ -244,7 +244,7 @@ RUSSIAN = {
     "managers who moved between departments": "менеджеры, сменившие отдел",
     "not attributed": "не отнесено",
     "what the plan asks for beyond the period compared with": "что план требует сверх сравниваемого периода",
-    "conversion of {stage}": "конверсия этапа «{stage}»",
+    "conversion of {stage}": "конверсия стадии «{stage}»",
     # ----------------------------------------------------------------------------------------------------- customers
     "At the start": "На начало",
     "First purchase": "Первая покупка",

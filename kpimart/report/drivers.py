@@ -8,29 +8,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from kpimart import render
+from kpimart.insight.driver_names import DRIVER_NAMES, STAGE
 from kpimart.language import RUSSIAN, Language, said
 
 if TYPE_CHECKING:
     from kpimart.figures import Period
     from kpimart.insight.drivers import Change, Driver
 
-_STAGE = "stage_conversion:"
-_NAMES = {
-    "calendar": "working days",
-    "headcount": "heads per working day",
-    "created_deals": "deals created per head and day",
-    "cycle_time": "deals decided per deal created",
-    "closed_deals": "deals decided per head and day",
-    "mix": "mix of products and pipelines",
-    "win_rate": "win rate",
-    "avg_won_amount": "average amount at constant rates",
-    "currency": "exchange rates",
-    "transfer": "managers who moved between departments",
-    "unattributed": "not attributed",
-    "planned_change": "what the plan asks for beyond the period compared with",
-    "numerator": "numerator",
-    "denominator": "denominator",
-}
+_STAGE = f"{STAGE}:"
 _RATES = ("win_rate", _STAGE)
 
 
@@ -73,7 +58,7 @@ def _row(driver: "Driver", change: "Change", language: Language) -> tuple[object
 def _name(driver: str, language: Language) -> str:
     if driver.startswith(_STAGE):
         return said("conversion of {stage}", language, stage=driver.removeprefix(_STAGE))
-    name = _NAMES.get(driver, driver)
+    name = DRIVER_NAMES.get(driver, driver)
     return said(name, language) if name in RUSSIAN else name
 
 

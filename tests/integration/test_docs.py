@@ -35,6 +35,7 @@ PAGES = (
     "docs/how-to/check-crm-discipline.md",
     "docs/how-to/explain-a-change.md",
     "docs/how-to/know-your-customers.md",
+    "docs/how-to/read-a-period-in-words.md",
     "docs/how-to/choose-a-calendar.md",
     "docs/how-to/motivate-by-kpis.md",
     "docs/how-to/run-every-night.md",

@@ -26,7 +26,7 @@ from kpimart.insight.statistics.readings import (
     Row,
     Subject,
 )
-from kpimart.insight.statistics.topics import DRIVER_NAMES, Sentence, leak, moved, unusual, why
+from kpimart.insight.statistics.topics import DRIVER_PHRASES, Sentence, leak, moved, unusual, why
 from kpimart.language import Language
 from kpimart.publish.contract.insight.summary import KPI_SUMMARY
 from kpimart.publish.contract.shape import DATE, INTEGER, VARCHAR
@@ -128,7 +128,7 @@ def _rows(
     for number, sentence in enumerate(sentences, start=1):
         unit = sentence.row.get("unit", currency)
         texts = {
-            f"text_{language}": Wording(language, unit, DRIVER_NAMES).text(
+            f"text_{language}": Wording(language, unit, DRIVER_PHRASES).text(
                 sentence.phrase, {**sentence.row, **sentence.names_said, "kpi": names.get(sentence.kpi_code or "")}
             )
             for language, names in kpi_names.items()

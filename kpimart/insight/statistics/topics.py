@@ -9,6 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from kpimart.insight.driver_names import DRIVER_NAMES, STAGE
 from kpimart.insight.phrases import Phrase, joined
 from kpimart.insight.statistics.readings import (
     DRIVERS,
@@ -20,6 +21,7 @@ from kpimart.insight.statistics.readings import (
     Reading,
     Row,
 )
+from kpimart.language import said
 
 MOVED_SENTENCES = UNUSUAL_SENTENCES = 2
 
@@ -132,19 +134,9 @@ def _split(row: Row, before: Phrase) -> Phrase:
     return head + Phrase(", of which ", ", из них ") + joined(parts, ", ") + _END
 
 
-DRIVER_NAMES = {
-    "calendar": Phrase("working days", "рабочие дни"),
-    "headcount": Phrase("headcount", "число менеджеров"),
-    "created_deals": Phrase("deals created per head and day", "созданные сделки на менеджера в день"),
-    "cycle_time": Phrase("deals closed per deal created", "закрытые сделки на созданную"),
-    "closed_deals": Phrase("closed deals", "закрытые сделки"),
-    "mix": Phrase("mix of pipelines and products", "состав воронок и продуктов"),
-    "stage_conversion": Phrase("conversion of stage", "конверсия стадии"),
-    "win_rate": Phrase("win rate", "доля выигранных"),
-    "avg_won_amount": Phrase("average won amount", "средняя сумма сделки"),
-    "currency": Phrase("exchange rates", "курсы валют"),
-    "transfer": Phrase("managers who moved between departments", "переходы менеджеров между отделами"),
-    "unattributed": Phrase("what is not attributed", "нераспределённое"),
+DRIVER_PHRASES = {
+    **{code: Phrase(name, said(name, "ru")) for code, name in DRIVER_NAMES.items()},
+    STAGE: Phrase("conversion of stage", "конверсия стадии"),
 }
 
 
@@ -154,16 +146,16 @@ def leak(cohort: str, spots: Sequence[Row], counts_of: Reading, counts: Row) -> 
     cohort: the name of the period in which the deals were created. spots: those of the entity; of the company, those of
     its departments.
     """
-    said = {"cohort": cohort}
+    named = {"cohort": cohort}
     for row in sorted(spots, key=_by_money)[:1]:
         ties = [spot for spot in spots if spot["leak_amount"] == row["leak_amount"]]
         among = Phrase(" (among others)", " (среди прочих)") if len(ties) > 1 else Phrase("", "")
         of_department = Phrase("{entity_name}: ", "«{entity_name}»: ") if counts_of.keys != KEYS else Phrase("", "")
         gap = _GAP if row["leak_amount"] else Phrase("", "")
         phrase = _WEAK_SPOT + of_department + _SPOTS[row["kind"]] + gap + among + _END
-        yield Sentence("leak", phrase, WEAK_SPOTS, row, names_said=said)
+        yield Sentence("leak", phrase, WEAK_SPOTS, row, names_said=named)
     if not spots:
-        yield Sentence("leak", _without_a_weak_spot(counts), counts_of, counts, names_said=said)
+        yield Sentence("leak", _without_a_weak_spot(counts), counts_of, counts, names_said=named)
 
 
 def _without_a_weak_spot(counts: Row) -> Phrase:

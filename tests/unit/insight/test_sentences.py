@@ -204,7 +204,7 @@ def test_a_change_is_split_into_two_drivers_and_the_rest(build: duckdb.DuckDBPyC
     )
     assert told(build, "why") == [
         "Won amount: -300.00 EUR on the month before, of which -350.50 EUR came from conversion of stage «Offer 2», "
-        "+30.50 EUR from average won amount, +20.00 EUR from all else."
+        "+30.50 EUR from average amount at constant rates, +20.00 EUR from all else."
     ]
 
 

@@ -33,5 +33,3 @@ KPI_SUMMARY = Table(
         Column("figures", VARCHAR, "The figures of the sentence by name, as JSON; decimals as text, with all digits."),
     ),
 )
-
-TABLES = (KPI_SUMMARY,)
