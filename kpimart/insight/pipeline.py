@@ -53,11 +53,12 @@ class Waterfalls:
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule and what breaking it does to a KPI; None is not known, or undefined."""
+    """A rule, with the days that it allows, and what breaking it does to a KPI; None is not known, or undefined."""
 
     entity_key: str
     entity_name: str
     rule: str
+    after_days: int | None
     deals: int
     deals_looked_at: int
     deals_concerned: int | None
@@ -121,8 +122,8 @@ def read_discipline(database: Path, *, level: str, period: str, language: str = 
         rows = connection.execute(
             f"""
             select
-                entity_key, entity_name, rule, deals, deals_looked_at, deals_concerned, amount_concerned, kpi_code,
-                catalogue.name_{language}, discipline.unit, kpi_value, strict_deals, strict_kpi_value
+                entity_key, entity_name, rule, after_days, deals, deals_looked_at, deals_concerned, amount_concerned,
+                kpi_code, catalogue.name_{language}, discipline.unit, kpi_value, strict_deals, strict_kpi_value
             from crm_discipline as discipline
             inner join kpi_catalogue as catalogue using (kpi_code)
             where entity_level = ? and period_grain = ? and period_start = ?

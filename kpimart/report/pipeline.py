@@ -30,8 +30,8 @@ _STEPS = {
 _CHANGES_AMOUNTS = frozenset({"increased", "decreased"})
 _RULES = {
     "pushed_close_date": "deals whose close date was pushed",
-    "stale_deal": "deals stuck in their stage",
-    "loser_never_closed": "deals idle for too long",
+    "stale_deal": "deals in their stage for more than {days} days",
+    "loser_never_closed": "deals idle for {days} days",
     "missing_next_step": "deals without a next step",
     "overdue_close_date": "deals past their close date",
     "backdated_win": "wins recorded after the period",
@@ -83,7 +83,7 @@ def of_discipline(found: Discipline, level: str, language: Language) -> Iterator
 
 
 def _sentence(each: Finding, language: Language) -> str:
-    concerned = said(_RULES[each.rule], language)
+    concerned = said(_RULES[each.rule], language, days=each.after_days)
     if each.deals_concerned is None:
         return said("{concerned}: not known, the source does not tell", language, concerned=concerned)
     counted = said(

@@ -3,7 +3,10 @@
 --
 -- What a source does not tell cannot be looked at: a CRM in which no close date was ever moved by then, no step ever
 -- planned, or whose wins had all happened before it was read first.
-{%- set idle_after_days = company().definitions.idle_after_days %}
+{%- set definitions = company().definitions %}
+{%- set after_days = {
+    'stale_deal': definitions.stale_after_days, 'loser_never_closed': definitions.idle_after_days
+} %}
 {%- set of_open = {
     'pushed_close_date': ('win_rate', 'tells_moves and has_close_date', 'is_pushed', 'is_pushed'),
     'stale_deal': ('open_amount', 'tells_stage', 'is_stale', 'is_stale'),
@@ -88,7 +91,7 @@ silences as (
     select
         deal_id,
         touched_on,
-        touched_on + {{ idle_after_days }} as idle_on,
+        touched_on + {{ definitions.idle_after_days }} as idle_on,
         lead(touched_on, 1, date '9999-12-31') over (partition by deal_id order by touched_on) as touched_next_on
     from touches
 
@@ -308,12 +311,14 @@ rules as (
     {% for rule, (kpi_code, is_told, is_broken, is_counted) in of_open.items() -%}
     select
         '{{ rule }}' as rule,
-        '{{ kpi_code }}' as kpi_code
+        '{{ kpi_code }}' as kpi_code,
+        cast({{ after_days.get(rule, 'null') }} as integer) as after_days
     union all
     {% endfor -%}
     select
         'backdated_win' as rule,
-        'won_amount' as kpi_code
+        'won_amount' as kpi_code,
+        cast(null as integer) as after_days
 
 ),
 
@@ -322,6 +327,7 @@ compared as (
 
     select
         rules.rule,
+        rules.after_days,
         figures.*,
         coalesce(found.deals, 0) as deals,
         coalesce(found.deals_looked_at, 0) as deals_looked_at,
@@ -353,6 +359,7 @@ compared as (
 select
     ---------- of what, when, whose
     rule,
+    after_days,
     period_grain,
     period_start,
     period_end,

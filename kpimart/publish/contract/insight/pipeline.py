@@ -1,6 +1,6 @@
 """What moved the pipeline, and how the CRM that tells of it is kept."""
 
-from kpimart.publish.contract.shape import BIGINT, BOOLEAN, DATE, SHARE, VALUE, VARCHAR, Column, Table
+from kpimart.publish.contract.shape import BIGINT, BOOLEAN, DATE, INTEGER, SHARE, VALUE, VARCHAR, Column, Table
 
 PIPELINE_AMOUNT = "decimal(28,2)"
 
@@ -115,6 +115,13 @@ CRM_DISCIPLINE = Table(
             VARCHAR,
             "pushed_close_date, stale_deal, loser_never_closed, missing_next_step, overdue_close_date or "
             "backdated_win.",
+        ),
+        Column(
+            "after_days",
+            INTEGER,
+            "Days that the rule allows: of stale_deal in a stage, of loser_never_closed without an event or an "
+            "activity; empty for all others.",
+            nullable=True,
         ),
         Column("period_grain", VARCHAR, "month, quarter or year."),
         Column("period_start", DATE, "First day of the period."),
