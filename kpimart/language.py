@@ -222,7 +222,7 @@ RUSSIAN = {
     "{concerned}: not known, the source does not tell": "{concerned}: неизвестно, источник об этом не сообщает",
     "{concerned}: {count} of {of}": "{concerned}: {count} из {of}",
     "the {count} of the period": "ставшие такими за период ({count})",
-    "these {count}": "эти {count}",
+    "them": "их",
     # ---------------------------------------------------------------------------------------------------------- drivers
     "plan": "план",
     "now": "сейчас",

@@ -36,7 +36,7 @@ TOGETHER = (
     ),
     (
         *("integration/test_history.py", "integration/test_real_export.py", "integration/test_conversions.py"),
-        *("integration/test_trends.py", "integration/test_summary.py"),
+        *("integration/test_trends.py", "integration/test_summary.py", "integration/test_pipeline_waterfall.py"),
     ),
 )
 PLACES = {f"tests/{name}": number for number, names in enumerate(TOGETHER) for name in names}

@@ -74,12 +74,17 @@ def _row(step: Step, sign: str, unit: str, language: Language) -> tuple[str, ...
 
 
 def of_discipline(found: Discipline, level: str, language: Language) -> Iterator[RenderableType]:
-    """Sentences of how far a KPI would move, and what cannot be known; the rules that nobody breaks say so."""
+    """Sentences of how far a KPI would move, and what cannot be known; the rules that nobody breaks say so.
+
+    Of whoever has no deal nothing is said.
+    """
     yield _title(found.period, language)
     for (_, name), findings in groupby(found.findings, key=lambda each: (each.entity_key, each.entity_name)):
-        yield said("Company", language) if level == "company" else name
-        for each in findings:
-            yield f"  {_sentence(each, language)}"
+        of_entity = tuple(findings)
+        if any(each.deals for each in of_entity):
+            yield said("Company", language) if level == "company" else name
+            for each in of_entity:
+                yield f"  {_sentence(each, language)}"
 
 
 def _sentence(each: Finding, language: Language) -> str:
@@ -103,7 +108,7 @@ def _sentence(each: Finding, language: Language) -> str:
         after=render.value_text(each.strict_kpi_value, each.unit),
         concerned=said("the {count} of the period", language, count=f"{each.strict_deals:,}")
         if each.rule == "loser_never_closed"
-        else said("these {count}", language, count=f"{each.strict_deals:,}"),
+        else said("them", language),
     )
     return f"{counted}; {moved}"
 
