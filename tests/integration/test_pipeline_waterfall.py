@@ -35,7 +35,7 @@ from {{table}}
 def wrong_waterfalls(
     rows: dict[Key, tuple[Any, ...]], deals: Sequence[Deal], entities: Entities, periods: Iterable[Period]
 ) -> list[Any]:
-    """Those of periods that are not as recounted, taken out of `rows`; where nothing is to be told there may be none."""
+    """Rows of periods that are not as recounted, taken out of `rows`; where nothing is to be told there may be none."""
     wrong: list[Any] = []
     for key, due_by, end in periods:
         *_, start, level, name = key
