@@ -122,10 +122,7 @@ def make(
             full_refresh=is_live(made) and (full_refresh or is_other),
         )
         if layer in (None, LAYERS[-1]):
-            # Its libraries take seconds to import; who only looks at figures must not wait for them.
-            from kpimart.insight.statistics.steps import take_all
-
-            take_all(made.database, tell)
+            take_statistics(made, tell)
     except KpiMartError:
         # A disk that is full takes no record either; what filled it is to be told.
         with suppress(StorageFailed):
@@ -136,6 +133,14 @@ def make(
         with open_warehouse(settings.home) as connection:
             connection.execute("update ops.build set finished_at = ? where build_id = ?", [clock(), made.build_id])
     return replace(made, warnings=warnings)
+
+
+def take_statistics(made: Build, tell: Tell) -> None:
+    """Write the tables that are computed from the models of a build, which are all made."""
+    # Its libraries take seconds to import; who only looks at figures must not wait for them.
+    from kpimart.insight.statistics.steps import take_all
+
+    take_all(made.database, tell)
 
 
 def finished(settings: Settings, build_id: str | None) -> Build:

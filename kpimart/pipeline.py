@@ -349,6 +349,7 @@ def verify(
             batches = recount_batches(settings.home, found.manifest)
             building.prepare_scratch(settings, made)
             run_dbt(building.transformation_of(settings, made), lambda run: tell(f"building {run.name}"))
+            building.take_statistics(made, tell)
             return replace(found, rebuilt=compare(release.database, made.database, tell), changed_batches=batches)
         finally:
             building.remove_scratch(made)

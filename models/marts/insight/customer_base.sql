@@ -204,6 +204,9 @@ by_size as (
         period_start,
         entity_id,
         amount,
+        cast(
+            round(amount / sum(amount) over (partition by period_grain, period_start, entity_id), 12) as decimal(13, 12)
+        ) as share,
         row_number() over (
             partition by period_grain, period_start, entity_id order by amount desc, account_number asc
         ) as place
@@ -222,7 +225,8 @@ concentrations as (
         entity_id,
         count(*) as customers_with_amount,
         sum(amount) as amount_of_accounts,
-        sum(cast(amount as decimal(18, 2)) * cast(amount as decimal(18, 2))) as sum_of_squares
+        -- of shares, not of amounts: the square of a large amount has more digits than there are
+        sum(share * share) as sum_of_squared_shares
     from by_size
     group by period_grain, period_start, entity_id
 
@@ -263,7 +267,7 @@ together as (
         {%- endfor %}
         coalesce(concentrations.customers_with_amount, 0) as customers_with_amount,
         concentrations.amount_of_accounts,
-        concentrations.sum_of_squares
+        concentrations.sum_of_squared_shares
     from periods
     cross join entities
     left join changes_of_periods as changes
@@ -324,7 +328,7 @@ select
     {%- for places in [1, 5, 10] %}
     cast(round(top_{{ places }}_amount / amount_of_accounts, 8) as decimal(9, 8)) as top_{{ places }}_share,
     {%- endfor %}
-    cast(round(sum_of_squares / amount_of_accounts / amount_of_accounts, 8) as decimal(9, 8)) as herfindahl_index
+    cast(round(sum_of_squared_shares, 8) as decimal(9, 8)) as herfindahl_index
 from together
 where
     is_employed
