@@ -184,7 +184,21 @@ RUSSIAN = {
     "neither": "ничему",
     "too few": "слишком мало",
     "in stage {stage} within 14 days": "в стадии «{stage}» за 14 дней",
-    "at least {count} activities within 14 days": "не меньше {count} действий за 14 дней",
+    "activities within 14 days: at least {count}": "действий за 14 дней: не меньше {count}",
+    "Seasons of the won amount, company: too short a history": (
+        "Сезоны выигранной суммы, компания: история слишком коротка"
+    ),
+    "Seasons of the won amount, company: 1.00 is usual": "Сезоны выигранной суммы, компания: обычное — 1.00",
+    "season": "сезон",
+    "index": "индекс",
+    "sample": "выборка",
+    "month": "месяц",
+    "weekday": "день недели",
+    "Days from one purchase of an account to the next: median {median}, middle half {q1} … {q3}; {overdue} of "
+    "{customers} customers are overdue": (
+        "Дней от покупки клиента до следующей: медиана {median}, средняя половина {q1} … {q3}; просрочили "
+        "{overdue} из {customers} клиентов"
+    ),
     "a meeting within 14 days": "встреча за 14 дней",
     "lead answered within 24 hours": "ответ на лид за 24 часа",
     "What goes together need not follow from one another: the sign may be there because the deal is good.": (

@@ -37,6 +37,8 @@ TOGETHER = (
     (
         *("integration/test_history.py", "integration/test_real_export.py", "integration/test_conversions.py"),
         *("integration/test_trends.py", "integration/test_summary.py", "integration/test_pipeline_waterfall.py"),
+        *("integration/test_drivers.py", "integration/test_customers.py", "integration/test_weak_spots.py"),
+        "integration/test_regularities.py",
     ),
 )
 PLACES = {f"tests/{name}": number for number, names in enumerate(TOGETHER) for name in names}

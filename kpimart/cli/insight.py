@@ -81,7 +81,7 @@ def regularities(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how wins bunch at the end of a period, how long they take, and which early signs go with them."""
+    """Show what comes back: wins at the end of a period, cycles, early signs, seasons, purchases."""
     from kpimart.insight.regularity import read_regularities
     from kpimart.publish.release import find
     from kpimart.report.regularity import of_regularities

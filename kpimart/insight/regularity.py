@@ -1,4 +1,4 @@
-"""Reads what comes back: wins that bunch at the end of a period, how long they take, early signs that go with them."""
+"""Reads what comes back: wins at the end of a period, cycles, early signs, seasons, and accounts that buy again."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -65,18 +65,45 @@ class EarlySign:
 
 
 @dataclass(frozen=True)
+class Season:
+    """How much of the usual won amount falls onto a month of the year or a weekday; 1 is usual.
+
+    kind: month_of_year or weekday. name: 01 is January, P01 the first month of a year of weeks; 1 is Monday.
+    """
+
+    kind: str
+    name: str
+    seasonal_index: Decimal
+    sample: int
+
+
+@dataclass(frozen=True)
+class Buying:
+    """How many days lie between purchases of an account, in quartiles, and how many customers are overdue."""
+
+    intervals: int
+    q1_days: Decimal | None
+    median_days: Decimal | None
+    q3_days: Decimal | None
+    customers: int
+    overdue_customers: int
+
+
+@dataclass(frozen=True)
 class Regularities:
-    """The closings of a period by entity; cycles and early signs are of the company and of all its years."""
+    """The closings of a period by entity; everything else is of the company and of all its years."""
 
     period: Period
     closings: tuple[Closing, ...]
     since: date | None
     cycles: tuple[Cycle, ...]
     signs: tuple[EarlySign, ...]
+    seasons: tuple[Season, ...]
+    buying: Buying | None
 
 
 def read_regularities(database: Path, *, level: str, period: str) -> Regularities:
-    """The closings of the entities of a level in a month or quarter, and the company's cycles and early signs.
+    """The closings of the entities of a level in a month or quarter, and the company's other regularities.
 
     period: month or quarter, for the last complete one, or a name of one, as in `read_figures`. Raises SettingsError
     for another grain and for a period that is not there.
@@ -93,6 +120,8 @@ def read_regularities(database: Path, *, level: str, period: str) -> Regularitie
             _first_day(connection),
             _cycles(connection),
             _signs(connection),
+            _seasons(connection),
+            _buying(connection),
         )
 
 
@@ -143,3 +172,34 @@ def _signs(connection: duckdb.DuckDBPyConnection) -> tuple[EarlySign, ...]:
         """
     ).fetchall()
     return tuple(EarlySign(*row) for row in rows)
+
+
+def _seasons(connection: duckdb.DuckDBPyConnection) -> tuple[Season, ...]:
+    rows = connection.execute(
+        """
+        select
+            kind,
+            case
+                when kind = 'weekday' then number::varchar
+                else (select if(bool_or(period_name like '%-P%'), 'P', '') from dim_period where period_grain = 'month')
+                    || lpad(number::varchar, 2, '0')
+            end as name,
+            seasonal_index,
+            sample
+        from seasonal_index
+        where kpi_code = 'won_amount' and entity_level = 'company'
+        order by kind, number
+        """
+    ).fetchall()
+    return tuple(Season(*row) for row in rows)
+
+
+def _buying(connection: duckdb.DuckDBPyConnection) -> Buying | None:
+    row = connection.execute(
+        """
+        select intervals, q1_days, median_days, q3_days, customers, overdue_customers
+        from buying_interval
+        where entity_level = 'company'
+        """
+    ).fetchone()
+    return Buying(*row) if row else None

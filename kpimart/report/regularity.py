@@ -1,27 +1,29 @@
 """What a person reads of regularities."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from babel.dates import get_day_names, get_month_names
 from rich.console import RenderableType
 
 from kpimart import render
 from kpimart.language import Language, said
 
 if TYPE_CHECKING:
-    from kpimart.insight.regularity import Closing, Cycle, EarlySign, Regularities
+    from kpimart.insight.regularity import Buying, Closing, Cycle, EarlySign, Regularities, Season
 
+_KINDS = {"month_of_year": "month", "weekday": "weekday"}
 _SIGNS = {
     "reached_stage": "in stage {stage} within 14 days",
-    "activities": "at least {count} activities within 14 days",
+    "activities": "activities within 14 days: at least {count}",
     "meeting": "a meeting within 14 days",
     "prompt_response": "lead answered within 24 hours",
 }
 
 
 def of_regularities(found: "Regularities", level: str, language: Language) -> Iterator[RenderableType]:
-    """How wins lie in a period, how long they take, and which early signs go with them."""
+    """How wins lie in a period, how long they take, which early signs go with them, seasons, and who buys again."""
     period = found.period
     whose = said(level.capitalize(), language)
     yield said(
@@ -57,6 +59,52 @@ def of_regularities(found: "Regularities", level: str, language: Language) -> It
     )
     yield said(
         "What goes together need not follow from one another: the sign may be there because the deal is good.", language
+    )
+    yield ""
+    yield from _of_seasons(found.seasons, language)
+    if found.buying and found.buying.intervals:
+        yield ""
+        yield _of_buying(found.buying, language)
+
+
+def _of_seasons(seasons: "Sequence[Season]", language: Language) -> Iterator[RenderableType]:
+    if not seasons:
+        yield said("Seasons of the won amount, company: too short a history", language)
+        return
+    yield said("Seasons of the won amount, company: 1.00 is usual", language)
+    yield render.rows_table(
+        [said(column, language) for column in ("by", "season", "index", "sample")],
+        [
+            (
+                said(_KINDS[each.kind], language),
+                _season_name(each, language),
+                render.value_text(each.seasonal_index, "number"),
+                each.sample,
+            )
+            for each in seasons
+        ],
+    )
+
+
+def _season_name(each: "Season", language: Language) -> str:
+    """January or Monday; the months of a year of weeks have no names of their own."""
+    if each.kind == "weekday":
+        return str(get_day_names("wide", "stand-alone", language)[int(each.name) - 1])
+    return str(get_month_names("wide", "stand-alone", language)[int(each.name)]) if each.name.isdigit() else each.name
+
+
+def _of_buying(each: "Buying", language: Language) -> str:
+    days = {
+        name: render.value_text(quartile, "days")
+        for name, quartile in (("q1", each.q1_days), ("median", each.median_days), ("q3", each.q3_days))
+    }
+    return said(
+        "Days from one purchase of an account to the next: median {median}, middle half {q1} … {q3}; {overdue} of "
+        "{customers} customers are overdue",
+        language,
+        overdue=f"{each.overdue_customers:,}",
+        customers=f"{each.customers:,}",
+        **days,
     )
 
 

@@ -1,0 +1,55 @@
+"""How regularities are shown."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from kpimart.figures import Period
+from kpimart.insight.regularity import Buying, Regularities, Season
+from kpimart.language import Language
+from kpimart.report.regularity import of_regularities
+
+QUARTER = Period("quarter", date(2026, 7, 1), date(2026, 9, 30), True, date(2026, 4, 1))
+SEASONS = (
+    Season("month_of_year", "06", Decimal("1.496"), 2),
+    Season("month_of_year", "P13", Decimal("0.5"), 2),
+    Season("weekday", "1", Decimal("1.16"), 148),
+)
+BUYING = Buying(2341, Decimal(91), Decimal("211.00"), Decimal("327.5"), 1094, 16)
+
+
+def printed(language: Language, **known: Any) -> str:
+    nothing = {"closings": (), "since": None, "cycles": (), "signs": (), "seasons": (), "buying": None}
+    console = Console(width=200, record=True)
+    for part in of_regularities(Regularities(QUARTER, **{**nothing, **known}), "company", language):
+        console.print(part)
+    return console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("language", "names"), [("en", ["June", "P13", "Monday"]), ("ru", ["июнь", "P13", "понедельник"])]
+)
+def test_a_season_has_a_name_and_a_month_of_a_year_of_weeks_its_number(language: Language, names: list[str]) -> None:
+    rows = [line.split("│")[2:5] for line in printed(language, seasons=SEASONS).splitlines() if line.startswith("│")]
+    found = [tuple(cell.strip() for cell in row) for row in rows]
+    assert found == [(names[0], "1.50", "2"), (names[1], "0.50", "2"), (names[2], "1.16", "148")]
+
+
+def test_purchases_are_told_in_a_sentence() -> None:
+    assert (
+        printed("en", buying=BUYING)
+        .splitlines()[-1]
+        .startswith(
+            "Days from one purchase of an account to the next: median 211.0, middle half 91.0 … 327.5; 16 of 1,094 "
+        )
+    )
+    assert "просрочили 16 из 1,094 клиентов" in printed("ru", buying=BUYING)
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    said = printed("en")
+    assert "company: too short a history" in said
+    assert "purchase" not in said
