@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 Seat = tuple[str, str]
 """A manager, and the department that they sit in."""
@@ -43,6 +44,11 @@ class Deal:
     states: tuple[Open | None, ...]
     closings: tuple[Closing, ...]
 
+    @cached_property
+    def seats(self) -> frozenset[Seat]:
+        """All who had it."""
+        return frozenset(state.seat for state in (*self.states, *self.closings) if state)
+
     def on(self, evening: date) -> Open | None:
         place = bisect_right(self.days, evening)
         return self.states[place - 1] if place else None
@@ -52,6 +58,8 @@ def waterfall_of(deals: Iterable[Deal], seats: frozenset[Seat], start: date, end
     """The steps of those who have `seats`, from the evening before `start` to that of `end`."""
     amounts: dict[str, list[int | None]] = {step: [] for step in STEPS}
     for deal in deals:
+        if deal.seats.isdisjoint(seats):
+            continue
         for step, cents in steps_of(deal, seats, start, end, due_by):
             amounts[step].append(cents)
     return tuple((len(found), total(found)) for found in amounts.values())
