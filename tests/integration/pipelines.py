@@ -58,7 +58,7 @@ def waterfall_of(deals: Iterable[Deal], seats: frozenset[Seat], start: date, end
     """The steps of those who have `seats`, from the evening before `start` to that of `end`."""
     amounts: dict[str, list[int | None]] = {step: [] for step in STEPS}
     for deal in deals:
-        if deal.seats.isdisjoint(seats):
+        if deal.days[0] > end or (deal.days[-1] < start and not deal.states[-1]) or deal.seats.isdisjoint(seats):
             continue
         for step, cents in steps_of(deal, seats, start, end, due_by):
             amounts[step].append(cents)
@@ -98,7 +98,7 @@ def is_due(state: Open, due_by: date | None) -> bool:
 def undated_of(deals: Sequence[Deal], seats: frozenset[Seat], end: date) -> int:
     """Deals that are open on an evening without an expected close date."""
     evening = [deal.on(end) for deal in deals]
-    return sum(1 for state in evening if state and state.seat in seats and state.due is None)
+    return sum(1 for state in evening if state and state.due is None and state.seat in seats)
 
 
 def total(cents: Sequence[int | None]) -> int | None:
