@@ -55,9 +55,12 @@ def storage_errors(doing: str) -> Iterator[None]:
 
 def _comes_of_a_full_disk(error: BaseException | None) -> bool:
     """Whether a disk was full, or what was not written then is missed now by who cleans up after it."""
-    while error is not None:
+    # What was raised from one of its own consequences comes round to itself.
+    met: set[int] = set()
+    while error is not None and id(error) not in met:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
+        met.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 

@@ -220,6 +220,21 @@ def test_what_the_system_refuses_is_a_storage_failure(error: OSError, said: str)
     assert failed.value.__cause__ is error
 
 
+def test_what_is_missing_since_the_disk_was_full_is_told_as_a_full_disk() -> None:
+    missing = FileNotFoundError(errno.ENOENT, "No such file or directory", "var/x")
+    missing.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(StorageFailed, match="landing: the disk is full"), storage_errors("landing"):
+        raise missing
+
+
+def test_an_error_that_was_raised_from_its_own_consequence_is_told() -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied", "var/x")
+    wrapped = RuntimeError("reading failed")
+    wrapped.__cause__ = refused
+    with pytest.raises(StorageFailed, match="landing: Permission denied"), storage_errors("landing"):
+        raise refused from wrapped
+
+
 def test_a_file_that_is_no_database_is_a_storage_failure(tmp_path: Path) -> None:
     (tmp_path / WAREHOUSE_FILE).write_text("not a database" * 1000)
     with pytest.raises(StorageFailed, match="not a valid DuckDB database file"), open_warehouse(tmp_path):
