@@ -39,7 +39,7 @@ def _of_proof(connection: duckdb.DuckDBPyConnection, proof: str, figures: str) -
 
 
 def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Decimal) else value
+    return f"{value:f}" if isinstance(value, Decimal) else value
 
 
 def _of_text(text: str, figures: str, names: set[str | None]) -> list[str]:
@@ -50,7 +50,7 @@ def _of_text(text: str, figures: str, names: set[str | None]) -> list[str]:
     for name in sorted({name for name in (*names, *words) if name}, key=len, reverse=True):
         text = text.replace(name, "")
     text = re.sub(r"\b(FY)?\d{4}(-[QP]?\d+)?\b", "", text)  # a period
-    numbers = set(re.findall(r"\d[\d,]*(?:\.\d+)?", text))
+    numbers = set(re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", text))
     forms = {name: _forms(Decimal(value)) for name, value in stated.items() if _is_number(value)}
     return [
         *(
@@ -64,7 +64,7 @@ def _of_text(text: str, figures: str, names: set[str | None]) -> list[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int) or re.fullmatch(r"-?\d+(\.\d+)?(E[+-]\d+)?", str(value)) is not None
+    return isinstance(value, int) or re.fullmatch(r"-?\d+(\.\d+)?", str(value)) is not None
 
 
 def _forms(value: Decimal) -> set[str]:

@@ -84,7 +84,10 @@ def change_text(change: Decimal, unit: str, language: Language) -> str:
 
 
 class _Filled(string.Formatter):
-    """Writes a figure as the template says: unit, step, change, signed, percent, name, or forms of a noun after it."""
+    """Writes a figure as the template says.
+
+    How: unit, bound (of a range), step, change, signed, percent, days, name, or the forms of a noun that follows it.
+    """
 
     def __init__(self, wording: Wording) -> None:
         self.wording = wording
@@ -96,6 +99,8 @@ class _Filled(string.Formatter):
                 return f"{value:,}" if isinstance(value, int) else str(value)
             case "unit":
                 return size_text(value, unit, language)
+            case "bound":
+                return f"{value:z,.1f}" if unit == "count" else size_text(value, unit, language)
             case "step":
                 return step_text(value, unit, language)
             case "change":

@@ -20,6 +20,7 @@ from kpimart.demo.server import Served, World, amocrm, bitrix24, hubspot, serve
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import open_database
 from sampling import IS_FULL
+from summaries import wrong_sentences
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OPENED_ON, UNTIL = date(2026, 5, 1), date(2026, 9, 1)
@@ -98,6 +99,11 @@ def test_the_figures_of_a_crm_are_those_of_the_export(releases: list[Path], crm:
     assert len(expected) > 300
     both = {key: (expected.get(key), found.get(key)) for key in expected | found}
     assert {key: values for key, values in both.items() if values[0] != values[1]} == {}
+
+
+def test_every_sentence_about_the_demo_is_proved(releases: list[Path]) -> None:
+    with open_database(releases[-1]) as reporting:
+        assert wrong_sentences(reporting) == []
 
 
 def tables_with(texts: list[str], database: Path) -> list[str]:

@@ -141,5 +141,5 @@ def _rows(
             "kpi_code": sentence.kpi_code,
             **texts,
             "proof": sentence.reading.proof(figures, sentence.row),
-            "figures": orjson.dumps({name: sentence.row[name] for name in figures}, default=str).decode(),
+            "figures": orjson.dumps({name: sentence.row[name] for name in figures}, default="{:f}".format).decode(),
         }

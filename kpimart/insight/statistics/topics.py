@@ -137,6 +137,8 @@ def _split(row: Row, before: Phrase) -> Phrase:
 DRIVER_PHRASES = {
     **{code: Phrase(name, said(name, "ru")) for code, name in DRIVER_NAMES.items()},
     STAGE: Phrase("conversion of stage", "конверсия стадии"),
+    # Whatever came, came from something.
+    "unattributed": Phrase("what is not attributed", said("not attributed", "ru")),
 }
 
 
@@ -222,8 +224,8 @@ def _oddities(row: Row, each: Phrase) -> Iterator[Phrase]:
     if row["is_anomaly"] and row["expected_low"] is not None and row["expected_high"] is not None:
         side = ("below", "ниже") if row["value"] < row["expected_low"] else ("above", "выше")
         yield Phrase(
-            f"{side[0]} the usual {{expected_low:unit}} to {{expected_high:unit}}",
-            f"{side[1]} обычного, от {{expected_low:unit}} до {{expected_high:unit}}",
+            f"{side[0]} the usual {{expected_low:bound}} to {{expected_high:bound}}",
+            f"{side[1]} обычного, от {{expected_low:bound}} до {{expected_high:bound}}",
         )
     if row["is_change_point"]:
         yield Phrase("its level shifts here", "здесь сменился уровень")

@@ -276,6 +276,22 @@ def test_what_is_unusual_is_told_the_furthest_first(build: duckdb.DuckDBPyConnec
     )
 
 
+def test_what_is_counted_is_never_shown_within_the_range_that_it_is_outside_of(
+    build: duckdb.DuckDBPyConnection,
+) -> None:
+    build.execute(
+        f"""
+        update insight.kpi_trend set is_anomaly = true, expected_low = 0, expected_high = 3.65
+        where kpi_code = 'won_deals' and {OF_COMPANY}
+        """
+    )
+    assert told(build, "unusual") == ["Won deals: 4, above the usual 0.0 to 3.6."]
+    figures = build.execute("select figures from insight.kpi_summary where kpi_code = 'won_deals'").fetchall()
+    assert '{"value":"4.00000000","expected_low":"0.00000000","expected_high":"3.65000000"}' in [
+        row[0] for row in figures
+    ]
+
+
 def test_nothing_unusual_is_not_too_little_history(build: duckdb.DuckDBPyConnection) -> None:
     build.execute("update insight.kpi_trend set expected_low = 1, expected_high = 9000 where kpi_code = 'won_amount'")
     build.execute("update insight.kpi_trend set expected_low = null where entity_level = 'manager'")
