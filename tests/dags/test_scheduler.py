@@ -21,12 +21,16 @@ from small_company import NEXT_DEALS, Company, tables_of
 from kpimart import pipeline
 from kpimart.publish.release import current, releases
 from kpimart.publish.shelf import Release
+from sampling import IS_FULL
 
 NIGHTLY, CLOSING = "crm_kpi_nightly", "budget_month_close"
 LAYERS = ("staging", "intermediate", "core", "kpi", "insight")
 # Two o'clock in Berlin; on the 29th the clock is put forward just then.
 NIGHTS = [datetime(2026, 3, day, hour, tzinfo=UTC) for day, hour in ((29, 1), (30, 0), (31, 0))]
 ADDRESS_SECRET = "t0p-s3cret"
+AT_FULL_COUNT = pytest.mark.skipif(
+    not IS_FULL, reason="three nights, each twice: make test-full; sampled by test_nights"
+)
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,7 @@ def backfill(stage: Stage, one_by_one: Company) -> list[dict[str, Any]]:
     return backfilled(stage)
 
 
+@AT_FULL_COUNT
 def test_a_backfill_gives_each_night_as_the_nights_one_by_one_would(
     stage: Stage, one_by_one: Company, backfill: list[dict[str, Any]]
 ) -> None:
@@ -205,12 +210,14 @@ def test_a_backfill_gives_each_night_as_the_nights_one_by_one_would(
         assert tables_of(together.database) == tables_of(alone.database)
 
 
+@AT_FULL_COUNT
 def test_a_backfill_does_not_take_back_what_is_served(
     stage: Stage, mended_night: Release, backfill: list[dict[str, Any]]
 ) -> None:
     assert current(stage.company.home) == mended_night
 
 
+@AT_FULL_COUNT
 def test_a_night_that_was_run_gives_its_release_again(stage: Stage, backfill: list[dict[str, Any]]) -> None:
     before = {run["dag_run_id"]: stage.airflow.result(NIGHTLY, run["dag_run_id"], "publish") for run in backfill}
     kept = [each.release_id for each in releases(stage.company.home)]
