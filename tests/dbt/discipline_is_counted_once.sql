@@ -8,7 +8,7 @@ discipline as (
 
 ),
 
--- The parts of a company are its managers, those without a figure of the KPI among them have no deal.
+-- The parts of a company are its managers, whether or not they have a figure of the KPI.
 parts as (
 
     select

@@ -322,13 +322,76 @@ rules as (
 
 ),
 
--- Whoever has a figure has a row for each rule that it rests on, so that none broken can be told from none looked at.
+figures as (
+
+    select
+        entities.entity_id,
+        figures.kpi_code,
+        figures.period_grain,
+        figures.period_start,
+        figures.is_complete,
+        figures.numerator,
+        figures.denominator,
+        figures.value
+    from {{ ref('kpi_value') }} as figures
+    inner join entities
+        on figures.entity_level = entities.entity_level and figures.entity_key = entities.entity_key
+
+),
+
+units as (
+
+    select
+        kpi_code,
+        max(unit) as unit
+    from {{ ref('kpi_value') }}
+    group by kpi_code
+
+),
+
+-- Whoever has a figure has a row for each rule that it rests on, so that none broken can be told from none looked at; and
+-- so has whoever has deals and no figure, as one who left them behind.
+subjects as (
+
+    select
+        rules.rule,
+        figures.period_grain,
+        figures.period_start,
+        figures.entity_id
+    from figures
+    inner join rules
+        on figures.kpi_code = rules.kpi_code
+
+    union
+
+    select
+        rule,
+        period_grain,
+        period_start,
+        entity_id
+    from found
+
+),
+
 compared as (
 
     select
         rules.rule,
         rules.after_days,
-        figures.*,
+        rules.kpi_code,
+        units.unit,
+        periods.period_grain,
+        periods.period_start,
+        periods.period_end,
+        entities.entity_level,
+        entities.entity_key,
+        entities.department_id,
+        entities.manager_id,
+        entities.entity_name,
+        figures.value,
+        coalesce(figures.is_complete, periods.is_complete) as is_complete,
+        coalesce(figures.numerator, 0) as numerator,
+        coalesce(figures.denominator, 0) as denominator,
         coalesce(found.deals, 0) as deals,
         coalesce(found.deals_looked_at, 0) as deals_looked_at,
         coalesce(found.deals_concerned, 0) as deals_concerned,
@@ -340,19 +403,27 @@ compared as (
         coalesce(found.strict_amount, 0) as strict_amount,
         -- of nothing, all is known
         coalesce(found.deals_looked_at > 0, true) as is_known
-    from {{ ref('kpi_value') }} as figures
+    from subjects
     inner join rules
-        on figures.kpi_code = rules.kpi_code
+        on subjects.rule = rules.rule
+    inner join units
+        on rules.kpi_code = units.kpi_code
     inner join entities
-        on figures.entity_level = entities.entity_level and figures.entity_key = entities.entity_key
+        on subjects.entity_id = entities.entity_id
     inner join periods
-        on figures.period_grain = periods.period_grain and figures.period_start = periods.period_start
+        on subjects.period_grain = periods.period_grain and subjects.period_start = periods.period_start
+    left join figures
+        on
+            rules.kpi_code = figures.kpi_code
+            and subjects.period_grain = figures.period_grain
+            and subjects.period_start = figures.period_start
+            and subjects.entity_id = figures.entity_id
     left join found
         on
-            rules.rule = found.rule
-            and figures.period_grain = found.period_grain
-            and figures.period_start = found.period_start
-            and entities.entity_id = found.entity_id
+            subjects.rule = found.rule
+            and subjects.period_grain = found.period_grain
+            and subjects.period_start = found.period_start
+            and subjects.entity_id = found.entity_id
 
 )
 
