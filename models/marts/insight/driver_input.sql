@@ -275,6 +275,8 @@ used_seats as (
         manager_id,
         department_id
     from inputs
+    -- what was taken back leaves nothing, whether or not it was ever told
+    where value <> 0
 
 ),
 
@@ -407,6 +409,7 @@ of_periods as (
         periods.period_grain, periods.period_start, of_months.entity_level, of_months.entity_key,
         of_months.node_department_id, of_months.node_manager_id, of_months.entity_name, of_months.pipeline_id,
         of_months.product, of_months.input, of_months.stage_number
+    having sum(of_months.value) <> 0
 
 ),
 
