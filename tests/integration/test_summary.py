@@ -33,7 +33,9 @@ def test_everybody_is_told_what_moved_and_where_it_leaks(first_run: Release) -> 
 
 def test_the_last_quarter_of_the_company_by_hand(product: Product, first_run: Release) -> None:
     """Won 2,802,496 in the quarter and 2,982,255 in the one before: 179,759 less, a part of 0.0603."""
-    told = json.loads(product.command("kpi", "summary", "--period", "2017-Q4", "--json"))
+    told = json.loads(
+        product.command("kpi", "summary", "--period", "2017-Q4", "--release", first_run.release_id, "--json")
+    )
     (company,) = told["summaries"]
     (won,) = [each for each in company["sentences"] if (each["topic"], each["kpi_code"]) == ("moved", "won_amount")]
     assert won["text"].startswith("Won amount: 2,802,496.00 USD; down 6.0 % on the quarter before (2,982,255.00 USD)")
