@@ -27,6 +27,9 @@ from kpimart.transform import Transformation
 from kpimart.warehouse import WAREHOUSE_FILE
 from sampling import IS_FULL
 
+# Nights of random companies are sampled by test_random_companies.
+pytestmark = pytest.mark.skipif(not IS_FULL, reason="a history and a full build beside it: make test-full")
+
 ZONE = ZoneInfo("Europe/Berlin")
 CALENDAR = Calendar()
 # What the companies tell of days to come has not happened in the first nights, and has in the last.

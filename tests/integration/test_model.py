@@ -20,6 +20,9 @@ from kpimart.paths import SEEDS
 from kpimart.settings import Settings, load_settings
 from sampling import IS_FULL
 
+# The same model is sampled by test_random_companies.
+pytestmark = pytest.mark.skipif(not IS_FULL, reason="three years of the demo: make test-full")
+
 CONFIG = Path(__file__).parents[2] / "examples" / "demo" / "kpimart.toml"
 OPENED_ON = date(2023, 10, 16) if IS_FULL else date(2026, 5, 10)
 
