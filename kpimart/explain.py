@@ -297,7 +297,7 @@ def explain(
     Raises SettingsError for a KPI, a period or an entity that the release does not have.
     """
     with open_database(database) as connection:
-        kpi = _kpi(connection, kpi_code, language)
+        kpi = find_kpi(connection, kpi_code, language)
         chosen = find_period(connection, period)
         if GRAINS.index(chosen.grain) < GRAINS.index(kpi.finest_grain):
             raise SettingsError(f"{kpi_code} has no figures by {chosen.grain}, they begin with {kpi.finest_grain}")
@@ -324,7 +324,8 @@ def explain(
 # ------------------------------------------------------------------------------------------------- what is asked about
 
 
-def _kpi(connection: duckdb.DuckDBPyConnection, code: str, language: Language) -> Kpi:
+def find_kpi(connection: duckdb.DuckDBPyConnection, code: str, language: Language) -> Kpi:
+    """The KPI of this code; raises SettingsError where the release has none."""
     rows = connection.execute(
         f"""
         select kpi_code, name_{language}, description_{language}, formula, unit, better, finest_grain, owner

@@ -20,8 +20,8 @@
     case {% for day in curve_days() %}when {{ days }} <= {{ day }} then {{ day }} {% endfor %}end
 {%- endmacro %}
 
-{#- CTEs. Give `entities_of_seats`: each `seat_id` of kpi_cohort_deal, and the company, departments and manager that it counts for. -#}
-{% macro entities_of_seats() -%}
+{#- A CTE, `seats`: those of kpi_cohort_deal, as it numbers them. -#}
+{% macro seats_of_cohorts() -%}
 seats as (
 
     select
@@ -31,23 +31,6 @@ seats as (
         department_id
     from {{ ref('kpi_cohort_deal') }}
     group by seat_id, organisation_id, manager_id, department_id
-
-),
-
-entities_of_seats as (
-
-    select
-        seats.seat_id,
-        bridge.entity_id
-    from seats
-    inner join {{ ref('bridge_entity') }} as bridge
-        on
-            seats.organisation_id = bridge.organisation_id
-            and seats.manager_id = bridge.manager_id
-            and seats.department_id = bridge.department_id
-    inner join {{ ref('dim_entity') }} as entities
-        on bridge.entity_id = entities.entity_id
-    where entities.entity_level <> 'manager_in_department'
 
 )
 {%- endmacro %}
@@ -59,6 +42,8 @@ entities_of_seats as (
     are made of months in every calendar, so the deals themselves are gone through once.
 -#}
 {% macro in_every_cohort(by, counts) -%}
+{{ seats_of_cohorts() }},
+
 {{ entities_of_seats() }},
 
 of_months as (
@@ -80,19 +65,7 @@ of_months as (
 
 ),
 
-cohorts as (
-
-    {% for grain in grains_of_cuts() %}
-    select
-        month_start,
-        '{{ grain }}' as period_grain,
-        {{ grain }}_start as period_start
-    from {{ ref('dim_day') }}
-    where is_covered
-    {% if not loop.last %}union{% endif %}
-    {%- endfor %}
-
-),
+{{ periods_of_months('cohorts') }},
 
 of_cohorts as (
 

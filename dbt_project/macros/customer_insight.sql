@@ -7,49 +7,11 @@
                         accounts, seats and periods are numbered, because millions of rows are grouped by them
 -#}
 {% macro customer_sources() -%}
-months as (
+{{ periods_of_months('months') }},
 
-    {% for grain in grains_of_cuts() %}
-    select
-        month_start,
-        '{{ grain }}' as period_grain,
-        {{ grain }}_start as period_start
-    from {{ ref('dim_day') }}
-    where is_covered
-    group by month_start, {{ grain }}_start
-    {% if not loop.last %}union all{% endif %}
-    {%- endfor %}
+{{ every_seat() }},
 
-),
-
-seats as (
-
-    select
-        organisation_id,
-        manager_id,
-        department_id,
-        cast(row_number() over (order by organisation_id, manager_id, department_id) as integer) as seat_id
-    from {{ ref('bridge_entity') }}
-    group by organisation_id, manager_id, department_id
-
-),
-
-entities_of_seats as (
-
-    select
-        seats.seat_id,
-        bridge.entity_id
-    from seats
-    inner join {{ ref('bridge_entity') }} as bridge
-        on
-            seats.organisation_id = bridge.organisation_id
-            and seats.manager_id = bridge.manager_id
-            and seats.department_id = bridge.department_id
-    inner join {{ ref('dim_entity') }} as entities
-        on bridge.entity_id = entities.entity_id
-    where entities.entity_level <> 'manager_in_department'
-
-),
+{{ entities_of_seats() }},
 
 purchases as (
 

@@ -33,6 +33,6 @@
 {%- endmacro %}
 
 {#- By days only the company is told of, so who has a deal makes no difference: 0 stands for all seats. -#}
-{% macro seat_of(seat_number, periods='periods') -%}
-    case when {{ periods }}.period_grain = 'day' and {{ seat_number }} is not null then 0 else {{ seat_number }} end
+{% macro seat_of(seat_id, periods='periods') -%}
+    case when {{ periods }}.period_grain = 'day' and {{ seat_id }} is not null then 0 else {{ seat_id }} end
 {%- endmacro %}

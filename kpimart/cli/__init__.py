@@ -12,7 +12,7 @@ import typer
 
 from kpimart import figures, pipeline, render, report
 from kpimart.cli import insight
-from kpimart.cli.shared import AsJson, Config, Lang, Level, ReleaseId, show, show_json
+from kpimart.cli.shared import AsJson, Config, Lang, Level, Period, ReleaseId, show, show_json
 from kpimart.clock import utc_now
 from kpimart.errors import KpiMartError, SettingsError
 from kpimart.quality.override import Override
@@ -218,10 +218,7 @@ def accept(
 def kpi_table(
     context: typer.Context,
     by: Annotated[Level, typer.Option("--by", help="Whose figures.")] = "department",
-    period: Annotated[
-        str,
-        typer.Option("--period", help="A grain, for its last complete period, or 2017, 2017-Q2, 2017-04, 2017-W14."),
-    ] = "month",
+    period: Period = "month",
     codes: Annotated[
         list[str] | None, typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="those of the profile")
     ] = None,

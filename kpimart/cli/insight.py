@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from kpimart import figures
-from kpimart.cli.shared import AsJson, Config, Lang, Level, ReleaseId, show, show_json
+from kpimart.cli.shared import AsJson, Config, Lang, Level, Period, ReleaseId, show, show_json
 from kpimart.settings import load_settings
 
 commands = typer.Typer()
@@ -17,10 +17,7 @@ Kind = Literal["stage_conversion", "win_rate", "loss_reason", "stage_time"]
 @commands.command("trend")
 def trend(
     by: Annotated[Level, typer.Option("--by", help="Whose figures.")] = "company",
-    period: Annotated[
-        str,
-        typer.Option("--period", help="A grain, for its last complete period, or 2017, 2017-Q2, 2017-04, 2017-W14."),
-    ] = "month",
+    period: Period = "month",
     codes: Annotated[
         list[str] | None, typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="those of the profile")
     ] = None,
@@ -97,10 +94,7 @@ def regularities(
 @commands.command("waterfall")
 def waterfall(
     by: Annotated[Level, typer.Option("--by", help="Whose pipeline.")] = "company",
-    period: Annotated[
-        str,
-        typer.Option("--period", help="A grain, for its last complete period, or 2017, 2017-Q2, 2017-04, 2017-W14."),
-    ] = "month",
+    period: Period = "month",
     is_due: Annotated[
         bool, typer.Option("--due", help="Only deals expected to close by the end of the quarter, of a year: the year.")
     ] = False,

@@ -18,6 +18,9 @@ Config = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Level = Literal["manager", "department", "company"]
+Period = Annotated[
+    str, typer.Option("--period", help="A grain, for its last complete period, or 2017, 2017-Q2, 2017-04, 2017-W14.")
+]
 Lang = Annotated[Language, typer.Option("--lang", help="Language of names and headings.")]
 ReleaseId = Annotated[str | None, typer.Option("--release", help="A release.", show_default="the current one")]
 

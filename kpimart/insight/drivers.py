@@ -6,8 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from kpimart.errors import SettingsError, did_you_mean
-from kpimart.explain import Entity, find_entity
+from kpimart.errors import SettingsError
+from kpimart.explain import Entity, find_entity, find_kpi
 from kpimart.figures import Period, find_period
 from kpimart.language import Language
 from kpimart.warehouse import open_database
@@ -72,7 +72,7 @@ def read_change(
     if manager and department:
         raise SettingsError("give a manager or a department: drivers are those of one of them, or of the company")
     with open_database(database) as connection:
-        name = _name_of(connection, kpi_code, language)
+        name = find_kpi(connection, kpi_code, language).name
         entity = find_entity(connection, manager, department, language)
         after = _period(connection, period)
         before = _compared_with(connection, after, compared_with)
@@ -123,13 +123,6 @@ def read_change(
         value_after - value_before,
         tuple(Driver(*row) for row in rows),
     )
-
-
-def _name_of(connection: duckdb.DuckDBPyConnection, kpi_code: str, language: Language) -> str:
-    known = dict(connection.execute(f"select kpi_code, name_{language} from kpi_catalogue").fetchall())
-    if kpi_code not in known:
-        raise SettingsError(f"KPI {kpi_code!r} is not in the catalogue{did_you_mean(kpi_code, known)}")
-    return str(known[kpi_code])
 
 
 def _period(connection: duckdb.DuckDBPyConnection, asked: str) -> Period:

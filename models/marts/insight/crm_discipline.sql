@@ -330,12 +330,14 @@ figures as (
         figures.period_grain,
         figures.period_start,
         figures.is_complete,
+        figures.unit,
         figures.numerator,
         figures.denominator,
         figures.value
     from {{ ref('kpi_value') }} as figures
     inner join entities
         on figures.entity_level = entities.entity_level and figures.entity_key = entities.entity_key
+    where figures.kpi_code in (select rules.kpi_code from rules)
 
 ),
 
@@ -344,7 +346,7 @@ units as (
     select
         kpi_code,
         max(unit) as unit
-    from {{ ref('kpi_value') }}
+    from figures
     group by kpi_code
 
 ),

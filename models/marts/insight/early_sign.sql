@@ -57,6 +57,8 @@ leads as (
 
 {{ progress_of_deals() }},
 
+{{ seats_of_cohorts() }},
+
 {{ entities_of_seats() }},
 
 ---------- who is open at the landmark, and what becomes of them

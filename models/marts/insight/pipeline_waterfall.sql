@@ -20,37 +20,22 @@ entities as (
 
 ),
 
--- Numbered, because millions of rows are compared by their seats; 0 stands for all of them, as by days it does.
-seats as (
+{{ every_seat() }},
+
+{{ entities_of_seats() }},
+
+-- Whose a seat's deals are; 0 stands for all seats, as by days it does.
+holders as (
 
     select
-        organisation_id,
-        manager_id,
-        department_id,
-        cast(row_number() over (order by organisation_id, manager_id, department_id) as integer) as seat_number
-    from {{ ref('bridge_entity') }}
-    group by organisation_id, manager_id, department_id
-
-),
-
-entities_of_seats as (
-
-    select
-        seats.seat_number,
-        entities.entity_id
-    from seats
-    inner join {{ ref('bridge_entity') }} as bridge
-        on
-            seats.organisation_id = bridge.organisation_id
-            and seats.manager_id = bridge.manager_id
-            and seats.department_id = bridge.department_id
-    inner join entities
-        on bridge.entity_id = entities.entity_id
+        seat_id,
+        entity_id
+    from entities_of_seats
 
     union all
 
     select
-        0 as seat_number,
+        0 as seat_id,
         entity_id
     from entities
     where entity_level = 'company'
@@ -129,7 +114,7 @@ evenings as (
 
     select
         intervals.deal_id,
-        seats.seat_number,
+        seats.seat_id,
         intervals.amount,
         intervals.expected_close_on,
         -- what was open before all else was so on the evening before the first day
@@ -154,7 +139,7 @@ preceded as (
     select
         *,
         lag(ended_on) over evening_order as ended_before_on,
-        lag(seat_number) over evening_order as seat_before,
+        lag(seat_id) over evening_order as seat_before,
         lag(amount) over evening_order as amount_before,
         lag(expected_close_on) over evening_order as close_before_on
     from evenings
@@ -170,7 +155,7 @@ numbered as (
             case
                 when
                     ended_before_on = started_on
-                    and seat_before = seat_number
+                    and seat_before = seat_id
                     and amount_before is not distinct from amount
                     and close_before_on is not distinct from expected_close_on
                     then 0
@@ -187,13 +172,13 @@ states as (
 
     select
         deal_id,
-        seat_number,
+        seat_id,
         amount,
         expected_close_on,
         min(started_on) as started_on,
         max(ended_on) as ended_on
     from numbered
-    group by deal_id, state_number, seat_number, amount, expected_close_on
+    group by deal_id, state_number, seat_id, amount, expected_close_on
 
 ),
 
@@ -205,7 +190,7 @@ closings as (
         events.deal_id,
         events.event_type as outcome,
         events.occurred_on as closed_on,
-        seats.seat_number,
+        seats.seat_id,
         sum(events.sign * events.amount) as amount
     from {{ ref('kpi_counted_event') }} as events
     inner join seats
@@ -214,7 +199,7 @@ closings as (
             and events.manager_id = seats.manager_id
             and events.department_id = seats.department_id
     where events.event_type in ('won', 'lost')
-    group by events.deal_id, events.event_type, events.occurred_on, seats.seat_number
+    group by events.deal_id, events.event_type, events.occurred_on, seats.seat_id
     having sum(events.sign) > 0
 
 ),
@@ -224,7 +209,7 @@ followed_closings as (
     select
         *,
         lead(closed_on, 1, date '9999-12-31') over (
-            partition by deal_id order by closed_on, outcome, seat_number
+            partition by deal_id order by closed_on, outcome, seat_id
         ) as closed_again_on
     from closings
 
@@ -283,16 +268,16 @@ before_and_after as (
         touched.deal_id,
         touched.period_number,
         opened.deal_id is not null as was_open,
-        {{ seat_of('opened.seat_number') }} as opening_seat,
+        {{ seat_of('opened.seat_id') }} as opening_seat,
         opened.amount as opening_amount,
         opened.expected_close_on as opening_close_on,
         closed.deal_id is not null as is_open,
-        {{ seat_of('closed.seat_number') }} as closing_seat,
+        {{ seat_of('closed.seat_id') }} as closing_seat,
         closed.amount as closing_amount,
         closed.expected_close_on as closing_close_on,
         coalesce(closed.amount, 0) - coalesce(opened.amount, 0) as change,
         closings.outcome,
-        {{ seat_of('closings.seat_number') }} as outcome_seat,
+        {{ seat_of('closings.seat_id') }} as outcome_seat,
         closings.amount as outcome_amount,
         coalesce(first_closings.closed_on < periods.period_start, false) as was_closed
     from touched
@@ -358,7 +343,7 @@ moved as (
             when outcome is not null and not is_open then outcome || '_within'
             else 'unmoved'
         end as bucket,
-        case when was_in then opening_seat when is_in then closing_seat else outcome_seat end as seat_number,
+        case when was_in then opening_seat when is_in then closing_seat else outcome_seat end as seat_id,
         case
             when was_in and is_in then abs(change)
             when was_in then opening_amount
@@ -376,13 +361,13 @@ moved_in_seats as (
     select
         scope,
         period_number,
-        seat_number,
+        seat_id,
         bucket,
         count(*) as deals,
         sum(amount) as amount
     from moved
     where bucket not in ('unmoved', 'handed_over')
-    group by scope, period_number, seat_number, bucket
+    group by scope, period_number, seat_id, bucket
 
 ),
 
@@ -393,20 +378,20 @@ handed_over as (
         moved.scope,
         moved.period_number,
         moved.deal_id,
-        entities_of_seats.entity_id,
+        holders.entity_id,
         moved.opening_amount,
         moved.change,
         max(case when sides.side = 'opening' then 1 else 0 end) as had_it,
         max(case when sides.side = 'closing' then 1 else 0 end) as has_it
     from moved
     cross join (values ('opening'), ('closing')) as sides (side)
-    inner join entities_of_seats
+    inner join holders
         on
             case when sides.side = 'opening' then moved.opening_seat else moved.closing_seat end
-            = entities_of_seats.seat_number
+            = holders.seat_id
     where moved.bucket = 'handed_over'
     group by
-        moved.scope, moved.period_number, moved.deal_id, entities_of_seats.entity_id, moved.opening_amount, moved.change
+        moved.scope, moved.period_number, moved.deal_id, holders.entity_id, moved.opening_amount, moved.change
 
 ),
 
@@ -415,13 +400,13 @@ moved_of_entities as (
     select
         moved_in_seats.scope,
         moved_in_seats.period_number,
-        entities_of_seats.entity_id,
+        holders.entity_id,
         moved_in_seats.bucket,
         moved_in_seats.deals,
         moved_in_seats.amount
     from moved_in_seats
-    inner join entities_of_seats
-        on moved_in_seats.seat_number = entities_of_seats.seat_number
+    inner join holders
+        on moved_in_seats.seat_id = holders.seat_id
 
     union all
 
@@ -469,7 +454,7 @@ movements as (
 ends as (
 
     select
-        states.seat_number,
+        states.seat_id,
         states.amount,
         states.expected_close_on,
         signs.sign,
@@ -484,7 +469,7 @@ added_to_seats as (
     select
         scopes.scope,
         scopes.period_number,
-        {{ seat_of('ends.seat_number', 'scopes') }} as seat_number,
+        {{ seat_of('ends.seat_id', 'scopes') }} as seat_id,
         sum(case when {{ is_in_pipeline('ends.expected_close_on', 'scopes.due_by') }} then ends.sign end) as deals,
         sum(
             case
@@ -503,7 +488,7 @@ added_to_seats as (
         on ends.day = period_days.day
     inner join scopes
         on period_days.period_number = scopes.period_number
-    group by scopes.scope, scopes.period_number, {{ seat_of('ends.seat_number', 'scopes') }}
+    group by scopes.scope, scopes.period_number, {{ seat_of('ends.seat_id', 'scopes') }}
 
 ),
 
@@ -526,7 +511,7 @@ there_at_first as (
         runs.scope,
         runs.period_grain,
         runs.due_by,
-        {{ seat_of('states.seat_number', 'runs') }} as seat_number,
+        {{ seat_of('states.seat_id', 'runs') }} as seat_id,
         sum(case when {{ is_in_pipeline('states.expected_close_on', 'runs.due_by') }} then 1 end) as deals,
         sum(
             case
@@ -541,7 +526,7 @@ there_at_first as (
         on
             runs.begins_on > states.started_on
             and runs.begins_on <= states.ended_on
-    group by runs.scope, runs.period_grain, runs.due_by, {{ seat_of('states.seat_number', 'runs') }}
+    group by runs.scope, runs.period_grain, runs.due_by, {{ seat_of('states.seat_id', 'runs') }}
 
 ),
 
@@ -553,11 +538,11 @@ added as (
         {%- for level in levels %}
         sum(added_to_seats.{{ level }}) as {{ level }},
         {%- endfor %}
-        entities_of_seats.entity_id
+        holders.entity_id
     from added_to_seats
-    inner join entities_of_seats
-        on added_to_seats.seat_number = entities_of_seats.seat_number
-    group by added_to_seats.scope, added_to_seats.period_number, entities_of_seats.entity_id
+    inner join holders
+        on added_to_seats.seat_id = holders.seat_id
+    group by added_to_seats.scope, added_to_seats.period_number, holders.entity_id
 
 ),
 
@@ -570,11 +555,11 @@ bases as (
         {%- for level in levels %}
         sum(there_at_first.{{ level }}) as {{ level }},
         {%- endfor %}
-        entities_of_seats.entity_id
+        holders.entity_id
     from there_at_first
-    inner join entities_of_seats
-        on there_at_first.seat_number = entities_of_seats.seat_number
-    group by there_at_first.scope, there_at_first.period_grain, there_at_first.due_by, entities_of_seats.entity_id
+    inner join holders
+        on there_at_first.seat_id = holders.seat_id
+    group by there_at_first.scope, there_at_first.period_grain, there_at_first.due_by, holders.entity_id
 
 ),
 

@@ -60,6 +60,8 @@ contents as (
 
 {{ progress_of_deals() }},
 
+{{ seats_of_cohorts() }},
+
 {{ entities_of_seats() }},
 
 ---------- the deals, with what they are compared by

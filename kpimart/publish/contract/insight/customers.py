@@ -1,5 +1,6 @@
 """Tables of customers: who came and went, who comes back, what each account is worth, how often it buys."""
 
+from kpimart.publish.contract.insight.entity import ENTITY_KEYS
 from kpimart.publish.contract.shape import (
     BIGINT,
     BOOLEAN,
@@ -33,10 +34,7 @@ CUSTOMER_BASE = Table(
         Column("period_end", DATE, "Last day of the period, inclusive."),
         Column("is_complete", BOOLEAN, "The period is over."),
         Column("entity_level", VARCHAR, "company, department or manager: who is credited with the purchases."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "Name of the company, the department or the manager."),
+        *ENTITY_KEYS,
         Column(
             "opening_customers",
             BIGINT,
@@ -145,10 +143,7 @@ COHORT_RETENTION = Table(
         Column("cohort_start", DATE, "First day of the period of the first purchase."),
         Column("cohort_end", DATE, "Last day of it, inclusive."),
         Column("entity_level", VARCHAR, "company, department or manager: who is credited with the first purchase."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "Name of the company, the department or the manager."),
+        *ENTITY_KEYS,
         Column("periods_since", INTEGER, "Periods from that of the first purchase on, which is 0."),
         Column("period_start", DATE, "First day of the period that is told of."),
         Column("period_end", DATE, "Last day of it, inclusive."),

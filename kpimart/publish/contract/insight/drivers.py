@@ -1,5 +1,6 @@
 """What moved a figure: the inputs of its factors, and the parts of its change."""
 
+from kpimart.publish.contract.insight.entity import ENTITY
 from kpimart.publish.contract.shape import BOOLEAN, DATE, INTEGER, VALUE, VARCHAR, Column, Table
 
 DRIVER_INPUT = Table(
@@ -69,11 +70,7 @@ KPI_DRIVER = Table(
         Column("period_end", DATE, "Last day of the period, inclusive."),
         Column("is_complete", BOOLEAN, "The period is over; if not, the days that are left are missing in it."),
         Column("from_period_start", DATE, "First day of the period compared with; empty for a plan.", nullable=True),
-        Column("entity_level", VARCHAR, "company, department or manager."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "Name of the company, the department or the manager."),
+        *ENTITY,
         Column("unit", VARCHAR, "Unit of the values and contributions, as in kpi_value."),
         Column(
             "driver",

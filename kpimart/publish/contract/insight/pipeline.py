@@ -1,5 +1,6 @@
 """What moved the pipeline, and how the CRM that tells of it is kept."""
 
+from kpimart.publish.contract.insight.entity import ENTITY
 from kpimart.publish.contract.shape import BIGINT, BOOLEAN, DATE, INTEGER, SHARE, VALUE, VARCHAR, Column, Table
 
 PIPELINE_AMOUNT = "decimal(28,2)"
@@ -18,11 +19,7 @@ PIPELINE_WATERFALL = Table(
         Column("period_start", DATE, "First day of the period."),
         Column("period_end", DATE, "Last day of the period, inclusive."),
         Column("is_complete", BOOLEAN, "The period is over."),
-        Column("entity_level", VARCHAR, "company, department or manager."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "What people call it."),
+        *ENTITY,
         Column(
             "due_by",
             DATE,
@@ -127,11 +124,7 @@ CRM_DISCIPLINE = Table(
         Column("period_start", DATE, "First day of the period."),
         Column("period_end", DATE, "Last day of the period, inclusive."),
         Column("is_complete", BOOLEAN, "Nothing can change the KPI by time passing."),
-        Column("entity_level", VARCHAR, "company, department or manager."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "What people call it."),
+        *ENTITY,
         Column(
             "deals",
             BIGINT,

@@ -1,5 +1,6 @@
 """What comes back: how wins lie in a period, how long they take, and which early signs go with them."""
 
+from kpimart.publish.contract.insight.entity import ENTITY
 from kpimart.publish.contract.shape import (
     AMOUNT,
     BIGINT,
@@ -26,11 +27,7 @@ CLOSING_PATTERN = Table(
         Column("period_grain", VARCHAR, "month or quarter."),
         Column("period_start", DATE, "First day of the period."),
         Column("period_end", DATE, "Last day of it, inclusive."),
-        Column("entity_level", VARCHAR, "company, department or manager."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "What people call it."),
+        *ENTITY,
         Column(
             "stretch",
             VARCHAR,
@@ -89,11 +86,7 @@ CYCLE_LENGTH = Table(
         Column("period_start", DATE, "First day of the year; of all, the first day that is known."),
         Column("period_end", DATE, "Last day of it, inclusive; of all, the build's last day."),
         Column("is_complete", BOOLEAN, "The year is over."),
-        Column("entity_level", VARCHAR, "company, department or manager."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "What people call it."),
+        *ENTITY,
         Column("segment_by", VARCHAR, "all, pipeline, product, lead_source or amount_band."),
         Column("segment", VARCHAR, "That pipeline, product, source or band of amounts; (none) where a deal has none."),
         Column("won_deals", BIGINT, "Deals won and not taken back whose creation is dated."),

@@ -1,5 +1,6 @@
 """What is to be said of a period, in sentences."""
 
+from kpimart.publish.contract.insight.entity import ENTITY
 from kpimart.publish.contract.shape import DATE, INTEGER, VARCHAR, Column, Table
 
 KPI_SUMMARY = Table(
@@ -14,11 +15,7 @@ KPI_SUMMARY = Table(
         Column("period_grain", VARCHAR, "month, quarter or year."),
         Column("period_start", DATE, "First day of the period."),
         Column("period_end", DATE, "Last day of the period, inclusive."),
-        Column("entity_level", VARCHAR, "company, department or manager."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "Name of the company, the department or the manager."),
+        *ENTITY,
         Column("sentence_number", INTEGER, "Its place in the summary, from 1."),
         Column(
             "topic",

@@ -1,5 +1,6 @@
 """Tables of how figures move: levels and trends of every series, and the seasons in them."""
 
+from kpimart.publish.contract.insight.entity import ENTITY, ENTITY_KEYS
 from kpimart.publish.contract.shape import BOOLEAN, DATE, INTEGER, RATE, SAMPLE, VALUE, VARCHAR, Column, Table
 
 KPI_TREND = Table(
@@ -17,11 +18,7 @@ KPI_TREND = Table(
         Column("period_start", DATE, "First day of the period."),
         Column("period_end", DATE, "Last day of the period, inclusive."),
         Column("is_complete", BOOLEAN, "Nothing can change it by time passing; only such periods enter statistics."),
-        Column("entity_level", VARCHAR, "company, department or manager."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "Name of the company, the department or the manager."),
+        *ENTITY,
         Column("unit", VARCHAR, "Unit of all figures of the row, as in kpi_value."),
         Column("value", VALUE, "The figure; empty where it is undefined.", nullable=True),
         Column(
@@ -146,10 +143,7 @@ SEASONAL_INDEX = Table(
     columns=(
         Column("kpi_code", VARCHAR, "The KPI, as in kpi_catalogue."),
         Column("entity_level", VARCHAR, "company, department or manager; weekdays only of the first two."),
-        Column("entity_key", VARCHAR, "'company', the department or the manager."),
-        Column("department_id", VARCHAR, "Empty for the company and for managers.", nullable=True),
-        Column("manager_id", VARCHAR, "Empty for the company and for departments.", nullable=True),
-        Column("entity_name", VARCHAR, "Name of the company, the department or the manager."),
+        *ENTITY_KEYS,
         Column("kind", VARCHAR, "month_of_year or weekday."),
         Column("number", INTEGER, "1 is January, or the first month of a year of weeks; of weekdays 1 is Monday."),
         Column(
