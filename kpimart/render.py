@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kpimart.figures import Figure, Figures, Kpi
+from kpimart.figures import Figure, Figures, Kpi, Period
 from kpimart.language import Language, said
 from kpimart.quality.wording import readable
 
@@ -43,9 +43,9 @@ def change_text(now: Decimal | None, before: Decimal | None, unit: str, language
         return ""
     change = now - before
     if unit != "ratio" and before == 0:
-        return f"{_arrow(change)} {said('from 0', language)}" if change else _arrow(change)
+        return f"{arrow(change)} {said('from 0', language)}" if change else arrow(change)
     shown = round((change if unit == "ratio" else change / abs(before)) * 100, 1)
-    return f"{_arrow(shown)} {shown:+z,.1f} {said('pp', language) if unit == 'ratio' else '%'}"
+    return f"{arrow(shown)} {shown:+z,.1f} {said('pp', language) if unit == 'ratio' else '%'}"
 
 
 def note_text(
@@ -67,25 +67,31 @@ def direction(note: str, better: str) -> Literal["better", "worse", "same"]:
     return "better" if note.startswith("▲") == (better == "higher") else "worse"
 
 
-def _arrow(change: Decimal) -> str:
+def period_title(period: Period, language: Language = "en") -> str:
+    """The first and the last day of a period, and whether it goes on."""
+    days = f"{period.start} … {period.end}"
+    return days if period.is_complete else f"{days}, {said('going on', language)}"
+
+
+def entity_title(level: str, name: str, language: Language = "en") -> str:
+    """What an entity is called; the company has no name of its own."""
+    return said("Company", language) if level == "company" else name
+
+
+def arrow(change: Decimal) -> str:
+    """Where a change points."""
     return "→" if change == 0 else "▲" if change > 0 else "▼"
 
 
 def figures_table(figures: Figures, level: str, language: Language = "en") -> Table:
     """One row an entity, one column a KPI: its value, and below it how that compares with the period before."""
-    whose = said(level.capitalize(), language)
-    period = figures.period
-    title = f"{period.start} … {period.end}"
-    if not period.is_complete:
-        title += f", {said('going on', language)}"
-    table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column(whose, no_wrap=True)
+    table = Table(title=period_title(figures.period, language), title_justify="left", header_style="bold")
+    table.add_column(said(level.capitalize(), language), no_wrap=True)
     for kpi in figures.kpis:
         unit = next((figure.unit for figure in figures.figures if figure.kpi_code == kpi.kpi_code), None)
         table.add_column(heading(kpi, unit), justify="right")
     for _, name, cells in by_entity(figures):
-        # the company has no name of its own
-        shown = whose if level == "company" else readable(name)
+        shown = readable(entity_title(level, name, language))
         table.add_row(shown, *(_cell(cells.get(kpi.kpi_code), kpi, figures, language) for kpi in figures.kpis))
     return table
 

@@ -34,11 +34,14 @@ _COLUMNS = {
 def of_base(base: CustomerBase, level: str, language: Language) -> Iterator[RenderableType]:
     """One row an entity: who came, who went, who bought; below each how it compares with the period before."""
     table = _table(
-        _title(base.period, language), level, [said(name, language) for name, _ in _COLUMNS.values()], language
+        render.period_title(base.period, language),
+        level,
+        [said(name, language) for name, _ in _COLUMNS.values()],
+        language,
     )
     for entity in base.entities:
         cells = [_cell(entity.counts, entity.before, column, base.period, language) for column in _COLUMNS]
-        table.add_row(_name(level, entity.entity_name, language), *cells)
+        table.add_row(readable(render.entity_title(level, entity.entity_name, language)), *cells)
     yield table
     yield said("at the end = at the start + first purchase + returned + taken over - handed over - lost", language)
 
@@ -56,7 +59,7 @@ def of_cohorts(cohorts: Sequence[Cohort], level: str, language: Language) -> Ite
         rates: list[Decimal | None] = [*cohort.retention_rates]
         rates += [None] * (SHOWN_PERIODS + 1 - len(rates))
         table.add_row(
-            _name(level, cohort.entity_name, language),
+            readable(render.entity_title(level, cohort.entity_name, language)),
             cohort.cohort_name,
             render.value_text(Decimal(cohort.cohort_customers), "count"),
             render.value_text(cohort.cumulative_won_amount, "amount"),
@@ -72,7 +75,7 @@ def of_segments(segments: Sequence[SegmentCounts], level: str, language: Languag
     table = _table(said("Accounts by segment", language), level, headings, language)
     for each in segments:
         counts = (render.value_text(Decimal(each.accounts.get(segment, 0)), "count") for segment in named)
-        table.add_row(_name(level, each.entity_name, language), *counts)
+        table.add_row(readable(render.entity_title(level, each.entity_name, language)), *counts)
     yield table
 
 
@@ -82,16 +85,6 @@ def _table(title: str, level: str, columns: Sequence[str], language: Language) -
     for column in columns:
         table.add_column(column, justify="right")
     return table
-
-
-def _title(period: Period, language: Language) -> str:
-    title = f"{period.start} … {period.end}"
-    return title if period.is_complete else f"{title}, {said('going on', language)}"
-
-
-def _name(level: str, name: str, language: Language) -> str:
-    # the company has no name of its own
-    return said("Company", language) if level == "company" else readable(name)
 
 
 def _cell(now: Counts, before: Counts | None, column: str, period: Period, language: Language) -> RenderableType:

@@ -21,9 +21,8 @@ _RATES = ("win_rate", _STAGE)
 
 def of_change(change: "Change", language: Language) -> Iterator[RenderableType]:
     """The two figures, a row for each driver, and their sum, which is the difference."""
-    period = said("going on", language) if not change.period.is_complete else ""
-    heading = f"{change.kpi_name} ({change.kpi_code}), {change.entity.name}, {_days(change.period)}"
-    yield f"{heading}, {period}" if period else heading
+    of_period = render.period_title(change.period, language)
+    yield f"{change.kpi_name} ({change.kpi_code}), {change.entity.name}, {of_period}"
     against = render.value_text(change.value_before, change.unit)
     compared = said("plan", language) if change.is_plan else said("before", language)
     if change.before is not None:
@@ -74,8 +73,7 @@ def _factor(driver: str, value: Decimal | None) -> str:
 
 
 def _moved(contribution: Decimal, unit: str, language: Language) -> Text:
-    arrow = "→" if contribution == 0 else "▲" if contribution > 0 else "▼"
-    return Text(f"{arrow} {_signed(contribution, unit, language)}", justify="right")
+    return Text(f"{render.arrow(contribution)} {_signed(contribution, unit, language)}", justify="right")
 
 
 def _signed(value: Decimal, unit: str, language: Language) -> str:

@@ -6,7 +6,6 @@ from itertools import groupby
 from rich.console import RenderableType
 
 from kpimart import render
-from kpimart.figures import Period
 from kpimart.insight.pipeline import TAKEN_AWAY, Discipline, Finding, Step, Waterfall, Waterfalls
 from kpimart.language import Language, said
 
@@ -48,9 +47,9 @@ def of_waterfalls(found: Waterfalls, level: str, language: Language) -> Iterator
     scope = "open deals" if found.scope == "open" else "deals expected to close by the end of the quarter"
     if found.scope == "due" and found.period.grain == "year":
         scope = "deals expected to close by the end of the year"
-    yield f"{_title(found.period, language)}: {said(scope, language)}"
+    yield f"{render.period_title(found.period, language)}: {said(scope, language)}"
     for each in found.waterfalls:
-        yield said("Company", language) if level == "company" else each.entity_name
+        yield render.entity_title(level, each.entity_name, language)
         yield render.rows_table(
             [said("step", language), said("deals", language), f"{said('amount', language)}, {found.unit}"],
             _rows(each, found, language),
@@ -78,11 +77,11 @@ def of_discipline(found: Discipline, level: str, language: Language) -> Iterator
 
     Of whoever has no deal nothing is said.
     """
-    yield _title(found.period, language)
+    yield render.period_title(found.period, language)
     for (_, name), findings in groupby(found.findings, key=lambda each: (each.entity_key, each.entity_name)):
         of_entity = tuple(findings)
         if any(each.deals for each in of_entity):
-            yield said("Company", language) if level == "company" else name
+            yield render.entity_title(level, name, language)
             for each in of_entity:
                 yield f"  {_sentence(each, language)}"
 
@@ -111,8 +110,3 @@ def _sentence(each: Finding, language: Language) -> str:
         else said("them", language),
     )
     return f"{counted}; {moved}"
-
-
-def _title(period: Period, language: Language) -> str:
-    title = f"{period.start} … {period.end}"
-    return title if period.is_complete else f"{title}, {said('going on', language)}"

@@ -25,14 +25,13 @@ _SIGNS = {
 def of_regularities(found: "Regularities", level: str, language: Language) -> Iterator[RenderableType]:
     """How wins lie in a period, how long they take, which early signs go with them, seasons, and who buys again."""
     period = found.period
-    whose = said(level.capitalize(), language)
     yield said(
         "Wins in the last tenth of the working days, {start} … {end}", language, start=period.start, end=period.end
     )
     of_closings = ("share of wins", "interval", "if even", "of the amount", "linearity", "won")
     yield render.rows_table(
-        [whose, *(said(column, language) for column in of_closings)],
-        [_closing_row(each, whose if level == "company" else each.entity_name) for each in found.closings],
+        [said(level.capitalize(), language), *(said(column, language) for column in of_closings)],
+        [_closing_row(each, render.entity_title(level, each.entity_name, language)) for each in found.closings],
     )
     yield ""
     since = found.since or render.UNDEFINED

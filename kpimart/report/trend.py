@@ -28,9 +28,7 @@ def of_trends(found: Trends, level: str, language: Language) -> Iterator[Rendera
     """A row a figure: its changes, what it comes to over a year, where its series goes, and what stands out."""
     period = found.period
     through = next((each.compared_through for each in found.trends if each.compared_through is not None), None)
-    title = f"{period.start} … {period.end}"
-    if not period.is_complete:
-        title += f", {said('going on', language)}"
+    title = render.period_title(period, language)
     if through is not None:
         title += f", {said('compared through working day {number}', language, number=through)}"
     yield title
@@ -42,9 +40,8 @@ def of_trends(found: Trends, level: str, language: Language) -> Iterator[Rendera
 
 
 def _row(each: Trend, grain: str, level: str, language: Language) -> tuple[str, ...]:
-    whose = said("Company", language) if level == "company" else each.entity_name
     return (
-        whose,
+        render.entity_title(level, each.entity_name, language),
         each.kpi.name,
         render.value_text(each.value, each.unit),
         render.change_text(each.value, each.previous_value, each.unit, language),

@@ -14,7 +14,9 @@ from kpimart.report.drivers import of_change
 
 RELEASE = """
 create table kpi_catalogue as
-select *, kpi_code as name_en, 'по-русски' as name_ru
+select
+    *, kpi_code as name_en, 'по-русски' as name_ru, null as description_en, null as description_ru, 'count' as unit,
+    'higher' as better, 'month' as finest_grain, null as owner
 from (values
     ('won_amount', 'won_amount'), ('win_rate', 'won_deals / closed_deals'), ('closed_deals', 'won_deals + lost_deals'),
     ('worth', '2 * won_deals * calls'), ('calls', 'calls')
