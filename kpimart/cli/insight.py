@@ -1,15 +1,36 @@
 """The commands of `kpimart kpi` that say what moved, why, and where it leaks."""
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import duckdb
 import typer
 
 from kpimart import figures
 from kpimart.cli.shared import AsJson, Config, Lang, Level, Period, ReleaseId, show, show_json
+from kpimart.errors import SettingsError
 from kpimart.settings import load_settings
 
 commands = typer.Typer()
+
+
+@contextmanager
+def _published(home: Path, release_id: str | None) -> Iterator[Path]:
+    """The file of a release; raises SettingsError where it was published before it could have what is read of it."""
+    from kpimart.publish.release import find
+
+    release = find(home, release_id)
+    try:
+        yield release.database
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise SettingsError(
+            f"release {release.release_id} is of an older contract: {str(error).splitlines()[0]}; publish one of this "
+            "program with kpimart run, or name another with --release"
+        ) from error
+
 
 Kind = Literal["stage_conversion", "win_rate", "loss_reason", "stage_time"]
 
@@ -28,13 +49,12 @@ def trend(
 ) -> None:
     """Show how figures move: on the period before, on last year, over the years, and what stands out."""
     from kpimart.insight.trend import read_trends
-    from kpimart.publish.release import find
     from kpimart.report.trend import of_trends
 
     settings = load_settings(config)
-    release = find(settings.home, release_id)
     chosen = codes or figures.profile_kpis(settings.profile, settings.seeds)
-    found = read_trends(release.database, level=by, period=period, kpi_codes=chosen, language=lang)
+    with _published(settings.home, release_id) as database:
+        found = read_trends(database, level=by, period=period, kpi_codes=chosen, language=lang)
     if as_json:
         show_json(dataclasses.asdict(found))
     else:
@@ -56,11 +76,10 @@ def weak_spots(
 ) -> None:
     """Show where somebody is worse than peers with the same mix of deals, and what that costs."""
     from kpimart.insight.weak_spot import KINDS, read_weak_spots
-    from kpimart.publish.release import find
     from kpimart.report.weak_spot import SHOWN_ROWS, of_weak_spots
 
-    release = find(load_settings(config).home, release_id)
-    found = read_weak_spots(release.database, level=by, period=period, kinds=(kind,) if kind else KINDS)
+    with _published(load_settings(config).home, release_id) as database:
+        found = read_weak_spots(database, level=by, period=period, kinds=(kind,) if kind else KINDS)
     if as_json:
         show_json(dataclasses.asdict(found))
     else:
@@ -80,11 +99,10 @@ def regularities(
 ) -> None:
     """Show what comes back: wins at the end of a period, cycles, early signs, seasons, purchases."""
     from kpimart.insight.regularity import read_regularities
-    from kpimart.publish.release import find
     from kpimart.report.regularity import of_regularities
 
-    release = find(load_settings(config).home, release_id)
-    found = read_regularities(release.database, level=by, period=period)
+    with _published(load_settings(config).home, release_id) as database:
+        found = read_regularities(database, level=by, period=period)
     if as_json:
         show_json(dataclasses.asdict(found))
     else:
@@ -105,11 +123,10 @@ def waterfall(
 ) -> None:
     """Show what moved the pipeline, from its opening to its closing."""
     from kpimart.insight.pipeline import read_waterfalls
-    from kpimart.publish.release import find
     from kpimart.report.pipeline import of_waterfalls
 
-    release = find(load_settings(config).home, release_id)
-    found = read_waterfalls(release.database, level=by, period=period, scope="due" if is_due else "open")
+    with _published(load_settings(config).home, release_id) as database:
+        found = read_waterfalls(database, level=by, period=period, scope="due" if is_due else "open")
     if as_json:
         show_json(dataclasses.asdict(found))
     else:
@@ -130,11 +147,10 @@ def discipline(
 ) -> None:
     """Show how the CRM is kept, and how far KPIs would move if it were kept strictly."""
     from kpimart.insight.pipeline import read_discipline
-    from kpimart.publish.release import find
     from kpimart.report.pipeline import of_discipline
 
-    release = find(load_settings(config).home, release_id)
-    found = read_discipline(release.database, level=by, period=period, language=lang)
+    with _published(load_settings(config).home, release_id) as database:
+        found = read_discipline(database, level=by, period=period, language=lang)
     if as_json:
         show_json(dataclasses.asdict(found))
     else:
@@ -160,19 +176,18 @@ def drivers(
 ) -> None:
     """Split the change of a KPI between two periods, or against the plan, among what drove it."""
     from kpimart.insight.drivers import read_change
-    from kpimart.publish.release import find
     from kpimart.report.drivers import of_change
 
-    release = find(load_settings(config).home, release_id)
-    change = read_change(
-        release.database,
-        code,
-        period=period,
-        compared_with=compared_with,
-        manager=manager,
-        department=department,
-        language=lang,
-    )
+    with _published(load_settings(config).home, release_id) as database:
+        change = read_change(
+            database,
+            code,
+            period=period,
+            compared_with=compared_with,
+            manager=manager,
+            department=department,
+            language=lang,
+        )
     if as_json:
         show_json(dataclasses.asdict(change))
     else:
@@ -200,20 +215,19 @@ def customers(
 ) -> None:
     """Show the customers of a period: who came, who went, who bought, who comes back."""
     from kpimart.insight.customers import read_base, read_cohorts, read_segments
-    from kpimart.publish.release import find
     from kpimart.report import customers as report
 
-    database = find(load_settings(config).home, release_id).database
     content: Any
-    if view == "base":
-        base = read_base(database, level=by, period=period)
-        told, content = report.of_base(base, by, lang), dataclasses.asdict(base)
-    elif view == "cohorts":
-        cohorts = read_cohorts(database, level=by, period=period)
-        told, content = report.of_cohorts(cohorts, by, lang), [dataclasses.asdict(each) for each in cohorts]
-    else:
-        segments = read_segments(database, level=by)
-        told, content = report.of_segments(segments, by, lang), [dataclasses.asdict(each) for each in segments]
+    with _published(load_settings(config).home, release_id) as database:
+        if view == "base":
+            base = read_base(database, level=by, period=period)
+            told, content = report.of_base(base, by, lang), dataclasses.asdict(base)
+        elif view == "cohorts":
+            cohorts = read_cohorts(database, level=by, period=period)
+            told, content = report.of_cohorts(cohorts, by, lang), [dataclasses.asdict(each) for each in cohorts]
+        else:
+            segments = read_segments(database, level=by)
+            told, content = report.of_segments(segments, by, lang), [dataclasses.asdict(each) for each in segments]
     if as_json:
         show_json(content)
     else:
@@ -235,11 +249,10 @@ def summary(
 ) -> None:
     """Say in words what moved, why, where it leaks and what is unusual."""
     from kpimart.insight.summary import read_summaries
-    from kpimart.publish.release import find
     from kpimart.report.summary import of_summaries
 
-    release = find(load_settings(config).home, release_id)
-    found = read_summaries(release.database, level=by, period=period, language=lang)
+    with _published(load_settings(config).home, release_id) as database:
+        found = read_summaries(database, level=by, period=period, language=lang)
     if as_json:
         show_json(dataclasses.asdict(found))
     else:
