@@ -104,6 +104,11 @@ class Scheduler:
         name = f"dag_id={dag_id}/run_id={run_id}/task_id={task_id}"
         return "\n".join(file.read_text() for file in sorted((self.home / "logs" / name).rglob("*.log")))
 
+    def has_noted_the_end(self, dag_id: str, run_id: str, task_id: str) -> bool:
+        """Whether the scheduler has seen a process of the task end."""
+        end = f"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={run_id},"
+        return end in (self.home / "servers.log").read_text()
+
     def change_metadata(self, sql: str) -> None:
         """Change Airflow's own database, where a test cannot wait for hours."""
         with psycopg.connect(self.database) as connection:
