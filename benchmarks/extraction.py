@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import importlib
 import json
-import resource
 import socket
 import statistics
 import subprocess
@@ -32,7 +31,7 @@ import httpx
 import orjson
 import requests
 
-from benchmarks.run import machine
+from benchmarks.run import machine, peak_memory
 from kpimart.clock import utc_now
 from kpimart.demo.nights import reading
 from kpimart.extract import packages
@@ -212,20 +211,15 @@ def from_ready_pages(records: int) -> dict[str, float]:
         settings = Settings(home=Path(folder), sources=("hubspot",))
         packages.SOURCES["hubspot"] = lambda *_: contextlib.nullcontext([_Ready(records)])
         writing = timed(lambda: packages.fetch(settings, "hubspot", folder=None, clock=utc_now))
-        fetch_peak = peak()
+        fetch_peak = peak_memory()
         with open_warehouse(settings.home) as connection:
             landing_took = timed(lambda: land(connection, settings, clock=utc_now))
     return {
         "fetch": records / (writing - making),
         "fetch peak": fetch_peak,
         "land": records / landing_took,
-        "land peak": peak(),
+        "land peak": peak_memory(),
     }
-
-
-def peak() -> float:
-    """The most memory that this process has had so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def ready_pages(records: int) -> None:

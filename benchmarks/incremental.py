@@ -12,7 +12,6 @@ told apart.
 """
 
 import argparse
-import resource
 import shutil
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from typing import Any
 
 import duckdb
 
-from benchmarks.run import machine
+from benchmarks.run import machine, peak_memory
 from kpimart import pipeline
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import RAW_COLUMNS, WAREHOUSE_FILE, open_warehouse, raw_table
@@ -314,7 +313,7 @@ def build(home: Path) -> Cost:
         models={node: seconds for node, kind, seconds in runs if kind != "test"},
         tests=sum(seconds for _, kind, seconds in runs if kind == "test"),
         wall=wall,
-        peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        peak=peak_memory() / 1024,
     )
 
 

@@ -10,7 +10,6 @@ by the processor, and with the most memory that it ever had.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.incremental import home_in, land_world, settings_of
 from benchmarks.publishing import cpu_seconds
-from benchmarks.run import machine
+from benchmarks.run import machine, peak_memory
 from kpimart import pipeline
 from kpimart.layers import LAYERS
 from kpimart.transform import NodeRun
@@ -77,7 +76,7 @@ def child(home: str, build_id: str) -> None:
     ended = time.perf_counter()
     steps = zip(told, [*told[1:], ("", ended)], strict=True)
     runs += [(step, until - began) for (step, began), (_, until) in steps if step.startswith("computing")]
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    memory = peak_memory() / 1024
     print(json.dumps([ended - wall, cpu_seconds(), memory, sorted(runs, key=lambda run: -run[1])[:20]]))
 
 

@@ -122,6 +122,16 @@ def machine() -> str:
     )
 
 
+def peak_memory() -> float:
+    """The most memory that this process has had so far, in MiB, as Linux tells it.
+
+    `getrusage` would begin with what the process had that started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(peak) / 1024
+
+
 def processor() -> str:
     described = Path("/proc/cpuinfo")
     lines = described.read_text().splitlines() if described.exists() else []
