@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml uv.lock
 	@$(BIN)/python -m compileall -q kpimart
 	@touch "$@"
 
-run: setup ## Run the main job on the embedded demo, read over HTTP, for three nights
+run: setup ## Run the main job on the embedded demo, read over HTTP, for two nights
 	$(BIN)/kpimart demo run --config examples/demo_bitrix24/kpimart.toml
 
 test: setup ## Run the tests, long ones on seeded samples

@@ -759,7 +759,7 @@ def demo_serve(
 @demo.command("run")
 def demo_run(
     config: Config = None,
-    nights: Annotated[int, typer.Option("--nights", min=1, help="How many nights, the first load included.")] = 3,
+    nights: Annotated[int, typer.Option("--nights", min=1, help="How many nights, the first load included.")] = 2,
 ) -> None:
     """Serve the demo company on loopback and run the pipeline on it, night after night."""
     from kpimart.demo.nights import served_company

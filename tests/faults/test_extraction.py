@@ -137,7 +137,7 @@ def schedules(kinds: list[str]) -> st.SearchStrategy[list[Fault]]:
 
 
 EXAMPLES = settings(
-    max_examples=100 if IS_FULL else 4,
+    max_examples=100 if IS_FULL else 2,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

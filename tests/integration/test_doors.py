@@ -110,11 +110,19 @@ def tables_with(texts: list[str], database: Path) -> list[str]:
     """The tables of a DuckDB file that have one of the texts in a row."""
     found = []
     with open_database(database) as connection:
-        for schema, table in connection.execute("select schema_name, table_name from duckdb_tables()").fetchall():
-            holds = " or ".join(f"contains(cast(row as varchar), '{text}')" for text in texts)
-            rows = connection.execute(f"select count(*) from {schema}.{table} as row where {holds}").fetchone()
+        columns = connection.execute(
+            """
+            select schema_name || '.' || table_name, list('"' || column_name || '"')
+            from duckdb_columns()
+            where contains(data_type, 'VARCHAR') or data_type = 'JSON'
+            group by all
+            """
+        ).fetchall()
+        for table, names in columns:
+            holds = " or ".join(f"contains(cast({name} as varchar), '{text}')" for name in names for text in texts)
+            rows = connection.execute(f"select count(*) from {table} where {holds}").fetchone()
             if rows != (0,):
-                found.append(f"{schema}.{table}")
+                found.append(table)
     return found
 
 

@@ -23,6 +23,8 @@ CORRECTED_DEAL = {"opportunity_id": "1C1I7A6R", "close_value": "2054"}  # won on
 NEWLY_WON_DEAL = {"deal_stage": "Won", "close_date": "2017-12-29", "close_value": "777"}  # was engaging
 HISTORY_OF_RUNS = {"release", "quality_result"}
 
+pytestmark = pytest.mark.skipif(not IS_FULL, reason="five builds: make test-full; sampled by test_random_companies")
+
 
 @dataclass(frozen=True)
 class Rerun:
@@ -135,7 +137,6 @@ def test_a_past_as_of_does_not_become_current(past_run: Release) -> None:
     assert not past_run.is_current
 
 
-@pytest.mark.skipif(not IS_FULL, reason="a build of its own: make test-full")
 def test_a_later_as_of_counts_lapsed_customers_and_periods_that_go_on(later_run: Release, export: Path) -> None:
     assert contradictions(later_run, export, JANUARY_2019) == ""
 
