@@ -34,6 +34,11 @@ def value_text(value: Decimal | None, unit: str) -> str:
             return f"{value:z,.2f}"
 
 
+def interval_text(low: Decimal | None, high: Decimal | None, unit: str) -> str:
+    """An interval as people write it: 54.0 % … 66.2 %."""
+    return UNDEFINED if low is None or high is None else f"{value_text(low, unit)} … {value_text(high, unit)}"
+
+
 def change_text(now: Decimal | None, before: Decimal | None, unit: str, language: Language = "en") -> str:
     """The change with its sign and an arrow: points for rates, per cent for the rest; empty where there is none.
 

@@ -111,7 +111,7 @@ def _closing_row(each: "Closing", whose: str) -> tuple[object, ...]:
     return (
         whose,
         render.value_text(each.share, "ratio"),
-        _interval(each.share_low, each.share_high),
+        render.interval_text(each.share_low, each.share_high, "ratio"),
         render.value_text(each.even_share, "ratio"),
         render.value_text(each.amount_share, "ratio"),
         render.value_text(each.linearity, "number"),
@@ -144,12 +144,6 @@ def _sign_row(each: "EarlySign", language: Language) -> tuple[object, ...]:
         render.value_text(each.odds_ratio, "number"),
         f"{each.deals_with:,} / {each.deals_without:,}",
         said(each.goes_with or "too few", language),
-    )
-
-
-def _interval(low: Decimal | None, high: Decimal | None) -> str:
-    return (
-        render.UNDEFINED if low is None else f"{render.value_text(low, 'ratio')} … {render.value_text(high, 'ratio')}"
     )
 
 

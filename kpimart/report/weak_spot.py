@@ -1,7 +1,6 @@
 """What a person reads of weak spots."""
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -69,14 +68,17 @@ def _row(spot: "WeakSpot", unit: str) -> tuple[object, ...]:
         spot.entity_name,
         where,
         f"{render.value_text(spot.value, unit)}{' *' if spot.is_weak else ''}",
-        _interval(spot.value_low, spot.value_high, unit),
+        render.interval_text(spot.value_low, spot.value_high, unit),
         render.value_text(spot.peer_value, unit),
         render.value_text(spot.peer_median, unit),
         spot.sample_size,
     )
     if spot.kind == "stage_time":
         return told
-    leak = (render.value_text(spot.leak_amount, "amount"), _interval(spot.leak_low, spot.leak_high, "amount"))
+    leak = (
+        render.value_text(spot.leak_amount, "amount"),
+        render.interval_text(spot.leak_low, spot.leak_high, "amount"),
+    )
     return (_rank(spot), *told, *leak)
 
 
@@ -84,7 +86,3 @@ def _rank(spot: "WeakSpot") -> str:
     if spot.leak_rank is None:
         return render.UNDEFINED
     return f"{spot.leak_rank}{' =' if spot.is_tied else ''}"
-
-
-def _interval(low: Decimal | None, high: Decimal | None, unit: str) -> str:
-    return f"{render.value_text(low, unit)} … {render.value_text(high, unit)}"
