@@ -1,7 +1,7 @@
 """The tables of a release: checked against the contract, copied in the order of their keys, and counted."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -193,9 +193,8 @@ def payload_totals(
 def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     columns = ", ".join(map(_definition, table.columns))
     connection.execute(f"create table {table.name} ({columns})")
-    connection.execute(f"comment on table {table.name} is {literal(table.description)}")
-    for column in table.columns:
-        _comment(connection, f"{table.name}.{quoted(column.name)}", column.description)
+    columns_told = {column.name: column.description for column in table.columns}
+    _comment(connection, "table", table.name, table.description, columns_told)
 
 
 def _definition(column: Column) -> str:
@@ -256,10 +255,8 @@ def wide_views(connection: duckdb.DuckDBPyConnection, catalogue: str) -> Iterato
 def _create_wide_views(connection: duckdb.DuckDBPyConnection) -> None:
     for view in list(wide_views(connection, contract.KPI_CATALOGUE.name)):
         connection.execute(f"create view {view.name} as {view.query}")
-        connection.execute(f"comment on view {view.name} is {literal(view.description)}")
-        for name, comment in view.columns.items():
-            if comment:
-                _comment(connection, f"{view.name}.{quoted(name)}", comment)
+        columns_told = {name: comment for name, comment in view.columns.items() if comment}
+        _comment(connection, "view", view.name, view.description, columns_told)
 
 
 def _wide_names(level: str) -> tuple[str, ...]:
@@ -284,5 +281,13 @@ def _wide_query(level: str, grain: str, codes: list[str]) -> str:
     """
 
 
-def _comment(connection: duckdb.DuckDBPyConnection, column: str, text: str) -> None:
-    connection.execute(f"comment on column {column} is {literal(text)}")
+def _comment(
+    connection: duckdb.DuckDBPyConnection, kind: str, name: str, description: str, columns: Mapping[str, str]
+) -> None:
+    """Comment on a table or a view, and on its columns.
+
+    All at once: there are two thousand comments in a release, and most of what one costs is that it is asked for alone.
+    """
+    comments = [f"comment on {kind} {name} is {literal(description)}"]
+    comments += [f"comment on column {name}.{quoted(column)} is {literal(said)}" for column, said in columns.items()]
+    connection.execute("; ".join(comments))
