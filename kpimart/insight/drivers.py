@@ -133,14 +133,15 @@ def _period(connection: duckdb.DuckDBPyConnection, asked: str) -> Period:
 
 
 def _compared_with(connection: duckdb.DuckDBPyConnection, after: Period, asked: str) -> Period | None:
-    """The period compared with; of a plan the one a year before, or else the one before, if there is any."""
+    """The period compared with, all of which is known; of a plan the one a year before, else the one before, if any."""
     if asked in (PREVIOUS, LAST_YEAR, PLAN):
         year_before = _earlier(connection, after, _PERIODS_OF_A_YEAR[after.grain])
         previous = _earlier(connection, after, 1)
         found = {PREVIOUS: previous, LAST_YEAR: year_before, PLAN: year_before or previous}[asked]
         if found is None and asked != PLAN:
             raise SettingsError(
-                f"there is no period to compare with: the release has nothing so long before {after.start}"
+                f"there is no period to compare with: the release knows none as a whole so long before {after.start}; "
+                "give a later period, or another in --from"
             )
         return found
     before = _period(connection, asked)
@@ -148,19 +149,36 @@ def _compared_with(connection: duckdb.DuckDBPyConnection, after: Period, asked: 
         raise SettingsError(f"a {after.grain} is compared with a {after.grain}, and {asked} is a {before.grain}")
     if before.start == after.start:
         raise SettingsError(f"{asked} is compared with itself; give another {after.grain} in --from")
+    if not _is_covered(connection, before):
+        raise SettingsError(
+            f"only a part of {asked} is known, because figures begin after {before.start}; give a later {before.grain} "
+            "in --from"
+        )
     return before
 
 
+def _is_covered(connection: duckdb.DuckDBPyConnection, period: Period) -> bool:
+    rows = connection.execute(
+        "select is_covered from dim_period where period_grain = ? and period_start = ?", [period.grain, period.start]
+    ).fetchall()
+    return bool(rows[0][0])
+
+
 def _earlier(connection: duckdb.DuckDBPyConnection, period: Period, count: int) -> Period | None:
+    """The period so many periods before; None where it is not known as a whole."""
     row = connection.execute(
         """
+        with earlier as (
+            select *, row_number() over (order by period_start desc) as place
+            from dim_period
+            where period_grain = $grain and period_start < $start
+        )
+
         select period_grain, period_start, period_end, is_complete, null
-        from dim_period
-        where period_grain = $grain and period_start < $start
-        order by period_start desc
-        limit 1 offset $skipped
+        from earlier
+        where place = $count and is_covered
         """,
-        {"grain": period.grain, "start": period.start, "skipped": count - 1},
+        {"grain": period.grain, "start": period.start, "count": count},
     ).fetchone()
     return Period(*row) if row else None
 

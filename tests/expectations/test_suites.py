@@ -70,7 +70,7 @@ from range(10) as rows (i);
 
 create table core.dim_period as
 select distinct period_grain, date_trunc(period_grain, day)::date as period_start,
-    (date_trunc(period_grain, day) + length)::date - 1 as period_end, true as is_complete,
+    (date_trunc(period_grain, day) + length)::date - 1 as period_end, true as is_complete, true as is_covered,
     period_grain || ' from ' || date_trunc(period_grain, day)::date as period_name,
     if(period_grain = 'day', 1, 20)::integer as working_days, 1::integer as working_days_elapsed
 from
@@ -336,7 +336,7 @@ where manager_id <= 'files:m2';
 update core.dim_department set department_name = null;
 
 delete from core.dim_period where period_start = '2017-12-31';
-insert into core.dim_period values ('decade', '1980-01-01', '1979-12-31', true, 'week from 2017-11-06', 0, 1);
+insert into core.dim_period values ('decade', '1980-01-01', '1979-12-31', true, true, 'week from 2017-11-06', 0, 1);
 update core.dim_period set working_days = 2 where period_grain = 'month' and period_start = '2017-12-01';
 
 update core.fct_deal set outcome = 'maybe' where deal_id = 'files:1';

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from product import Product, Release
 
+from kpimart.errors import SettingsError
 from kpimart.insight.drivers import read_change
 from kpimart.insight.statistics.drivers import decompose
 
@@ -205,10 +206,10 @@ def recounted(export: Path) -> dict[Key, Inputs]:
 
 
 def pairs_of(recounted: Mapping[Key, Inputs]) -> Iterator[tuple[Key, Inputs, Inputs]]:
-    """Every entity and period with what it was in the period before."""
+    """Every entity and period with what it was in the period before, if all of that is known."""
     for grain in GRAINS:
         starts = sorted({start for of_grain, start, *_ in recounted if of_grain == grain})
-        for before, after in pairwise(starts):
+        for before, after in pairwise(start for start in starts if start >= FIRST_DAY):
             for key, inputs in recounted.items():
                 if key[:2] == (grain, after):
                     yield key, recounted[(grain, before, *key[2:])], inputs
@@ -269,7 +270,7 @@ def test_they_are_the_mean_over_all_orders(first_run: Release, recounted: dict[K
     found = published(first_run)
     for key in (
         ("quarter", date(2017, 7, 1), "company", "company"),
-        ("year", date(2017, 1, 1), "department", "files:East"),
+        ("quarter", date(2017, 10, 1), "department", "files:East"),
     ):
         starts = sorted(start for grain, start, *node in recounted if grain == key[0] and node == [*key[2:]])
         before = recounted[(key[0], starts[starts.index(key[1]) - 1], key[2], key[3])]
@@ -304,6 +305,18 @@ def test_the_command_finds_what_is_published(first_run: Release, code: str, whos
     assert sum(each.contribution for each in change.drivers) == change.difference != 0
 
 
+@pytest.mark.parametrize("compared_with", ["previous", "2016-Q4"])
+def test_nothing_is_compared_with_a_quarter_of_which_only_a_part_is_known(
+    first_run: Release, compared_with: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"known|knows"):
+        read_change(first_run.path, "won_amount", period="2017-Q1", compared_with=compared_with)
+    published_since = first_run.query(
+        "select min(period_start) as first from reporting.kpi_driver where period_grain = 'quarter'"
+    )
+    assert published_since["first"].iloc[0].date() == date(2017, 4, 1)
+
+
 def test_what_goes_there_comes_back(first_run: Release) -> None:
     there = read_change(first_run.path, "won_amount", period="2017-Q4", compared_with="2017-Q1")
     back = read_change(first_run.path, "won_amount", period="2017-Q1", compared_with="2017-Q4")
@@ -324,7 +337,9 @@ def test_neither_threads_nor_the_order_of_rows_changes_a_cent(first_run: Release
             create table compared as
             select
                 'previous_period' as comparison, period_grain, period_start, period_end, is_complete,
-                lag(period_start) over (partition by period_grain order by period_start) as from_start
+                lag(case when is_covered then period_start end) over (
+                    partition by period_grain order by period_start
+                ) as from_start
             from dim_period
             where period_grain in ('month', 'quarter', 'year')
             """

@@ -72,7 +72,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             connection.execute(f"create table {raw_table('files', name)} ({RAW_COLUMNS})")
         connection.execute(f"""
             insert into core.dim_period by name
-            select *, 5 as working_days, 2 as working_days_elapsed
+            select *, true as is_covered, 5 as working_days, 2 as working_days_elapsed
             from (values {PERIODS}) as rows (period_grain, period_start, period_end, is_complete, period_name)
         """)
         connection.execute(f"""

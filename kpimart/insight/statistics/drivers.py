@@ -25,7 +25,7 @@ _MADE = ("compared", "figure", "change", "pair", "moved", "holder", "segment", "
 READ = ("kpi_value", "kpi_catalogue", "dim_period", "target_attainment", "driver_input")
 
 # The period before; the same one a year before, which of a year is the period before; and the plan, laid beside that of
-# the year before, or else beside the period before.
+# the year before, or else beside the period before. Nothing is compared with a period of which only a part is known.
 _PUBLISHED_COMPARISONS = """
 create or replace temp table compared as
 with
@@ -34,8 +34,9 @@ periods as (
 
     select
         *,
-        lag(period_start) over earlier as previous_start,
-        lag(period_start, case period_grain when 'month' then 12 when 'quarter' then 4 end) over earlier
+        case when is_covered then period_start end as whole_start,
+        lag(whole_start) over earlier as previous_start,
+        lag(whole_start, case period_grain when 'month' then 12 when 'quarter' then 4 end) over earlier
             as last_year_start
     from dim_period
     where period_grain in ('month', 'quarter', 'year')

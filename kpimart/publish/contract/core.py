@@ -41,6 +41,7 @@ DIM_PERIOD = Table(
         Column("period_start", DATE, "First day of the period."),
         Column("period_end", DATE, "Last day of the period, inclusive."),
         Column("is_complete", BOOLEAN, "Its last day is over."),
+        Column("is_covered", BOOLEAN, "Figures begin no later than it does; of a period before, only a part is known."),
         Column("period_name", VARCHAR, "2026-W41, 2026-10, 2026-Q3, 2026; FY2026-Q3, FY2026 of a fiscal year."),
         Column("working_days", INTEGER, "How many of its days are worked."),
         Column("working_days_elapsed", INTEGER, "How many of them had come by the last day of the release."),

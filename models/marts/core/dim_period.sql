@@ -13,6 +13,15 @@ days as (
 
 ),
 
+-- The figures begin with their first day, and with the days off just before it, on which nothing is missed.
+known as (
+
+    select coalesce(max(days.day) + 1, date '0001-01-01') as known_from
+    from days
+    where days.is_working_day and days.day < (select min(covered.day) from days as covered where covered.is_covered)
+
+),
+
 days_of_periods as (
 
     {% for grain in grains() %}
@@ -57,8 +66,10 @@ select
     periods.period_end,
     periods.period_name,
     {{ start_of_day("periods.period_end + 1") }} <= build.as_of as is_complete,
+    periods.period_start >= known.known_from as is_covered,
     periods.last_day,
     cast(periods.working_days as integer) as working_days,
     cast(periods.working_days_elapsed as integer) as working_days_elapsed
 from periods
 cross join build
+cross join known

@@ -18,15 +18,6 @@ figures as (
 
 ),
 
--- The figures begin with their first day, and with the days off just before it, on which nothing is missed.
-known as (
-
-    select coalesce(max(days.day) + 1, date '0001-01-01') as known_from
-    from days
-    where days.is_working_day and days.day < (select min(covered.day) from days as covered where covered.is_covered)
-
-),
-
 periods as (
 
     select
@@ -37,16 +28,16 @@ periods as (
         periods.working_days,
         periods.working_days_elapsed,
         first_days.year_start,
-        -- Of a period that began before the figures did, only a part is known.
-        periods.period_start >= known.known_from as is_covered,
-        first_days.year_start >= known.known_from as is_year_covered,
+        periods.is_covered,
+        years.is_covered as is_year_covered,
         cast(
             row_number() over (partition by periods.period_grain order by periods.period_start) as integer
         ) as period_number
     from {{ ref('dim_period') }} as periods
     inner join days as first_days
         on periods.period_start = first_days.day
-    cross join known
+    left join {{ ref('dim_period') }} as years
+        on years.period_grain = 'year' and first_days.year_start = years.period_start
     where periods.period_grain in {{ sql_list(periods_a_year()) }}
 
 ),
@@ -198,7 +189,8 @@ summed as (
         *,
         min(case when is_covered then period_number end) over whole_series as first_number,
         lag(period_number) over in_order as number_before,
-        lag(value) over in_order as value_before,
+        -- Nothing is compared with a period of which only a part is known.
+        lag(case when is_covered then value end) over in_order as value_before,
         {%- for length in lengths %}
         {{ figure_of_parts('is_flow', 'over last_' ~ length) }} as sum_of_{{ length }},
         {%- endfor %}
@@ -242,6 +234,7 @@ compared as (
             and summed.entity_level = last_years.entity_level
             and summed.entity_key = last_years.entity_key
             and last_years.period_number = {{ number_a_year_before('summed') }}
+            and last_years.is_covered
     {%- for which in ['previous', 'last_year'] %}
     left join summed_so_far as {{ which }}_so_far
         on

@@ -24,12 +24,13 @@ from (values
 
 create table dim_period as
 select 'month' as period_grain, month::date as period_start, (month + interval 1 month)::date - 1 as period_end,
-    month < date '2026-03-01' as is_complete, strftime(month, '%Y-%m') as period_name
-from generate_series(date '2025-01-01', date '2026-03-01', interval 1 month) as months (month)
+    month < date '2026-03-01' as is_complete, strftime(month, '%Y-%m') as period_name,
+    month >= date '2025-01-01' as is_covered
+from generate_series(date '2024-12-01', date '2026-03-01', interval 1 month) as months (month)
 union all
-select 'week', date '2026-01-05', date '2026-01-11', true, '2026-W02'
+select 'week', date '2026-01-05', date '2026-01-11', true, '2026-W02', true
 union all
-select 'quarter', date '2026-01-01', date '2026-03-31', false, '2026-Q1';
+select 'quarter', date '2026-01-01', date '2026-03-31', false, '2026-Q1', true;
 
 create table figures as
 select * from (values
@@ -149,7 +150,8 @@ def test_a_measure_is_all_of_its_own_change(release: Path) -> None:
         ({"period": "2026-W02"}, "drivers are told of months, quarters and years, not of a week"),
         ({"compared_with": "2026-Q1"}, "a month is compared with a month, and 2026-Q1 is a quarter"),
         ({"compared_with": "2026-02"}, "2026-02 is compared with itself; give another month in --from"),
-        ({"period": "2025-01"}, "the release has nothing so long before 2025-01-01"),
+        ({"period": "2025-01"}, "the release knows none as a whole so long before 2025-01-01"),
+        ({"compared_with": "2024-12"}, "only a part of 2024-12 is known, because figures begin after 2024-12-01"),
         ({"period": "2026-03"}, "is not known in both months, from 2026-02-01 and from 2026-03-01"),
         (
             {"kpi_code": "win_rate", "compared_with": "plan"},

@@ -51,7 +51,8 @@ create table core.dim_period as
 select
     period_grain, date_trunc(period_grain, date '2026-11-17')::date as period_start,
     (date_trunc(period_grain, date '2026-11-17') + length)::date - 1 as period_end, period_grain = 'day' as is_complete,
-    period_grain || ' of 17 November' as period_name, 5::integer as working_days, 2::integer as working_days_elapsed
+    true as is_covered, period_grain || ' of 17 November' as period_name,
+    5::integer as working_days, 2::integer as working_days_elapsed
 from (values
     ('day', interval 1 day), ('week', interval 7 days), ('month', interval 1 month), ('quarter', interval 3 months),
     ('year', interval 1 year)

@@ -24,7 +24,7 @@ KPI_TREND = Table(
         Column(
             "previous_value",
             VALUE,
-            "That of the period before; while the period goes on, that period's by the same working day.",
+            "That of the period before, if all of it is known; while the period goes on, its by the same working day.",
             nullable=True,
         ),
         Column("change", VALUE, "value - previous_value.", nullable=True),
