@@ -345,8 +345,8 @@ def find_entity(
 
     Raises SettingsError for one that the release does not have.
     """
-    manager_id = _found(connection, "manager", manager) if manager else None
-    department_id = _found(connection, "department", department) if department else None
+    manager_id = _found(connection, "manager", manager) if manager is not None else None
+    department_id = _found(connection, "department", department) if department is not None else None
     if manager_id and department_id:
         level, key = "manager_in_department", f"{manager_id[0]}|{department_id[0]}"
         return Entity(level, key, f"{manager_id[1]}, {department_id[1]}", manager_id[0], department_id[0])

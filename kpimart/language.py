@@ -236,6 +236,7 @@ RUSSIAN = {
     "{concerned}: not known, the source does not tell": "{concerned}: неизвестно, источник об этом не сообщает",
     "{concerned}: {count} of {of}": "{concerned}: {count} из {of}",
     "the {count} of the period": "ставшие такими за период ({count})",
+    "they": "их",
     "them": "их",
     # ---------------------------------------------------------------------------------------------------------- drivers
     "plan": "план",

@@ -69,7 +69,7 @@ def read_change(
     # Its libraries take their time to import; who only looks at figures must not wait for them.
     from kpimart.insight.statistics.drivers import decompose
 
-    if manager and department:
+    if manager is not None and department is not None:
         raise SettingsError("give a manager or a department: drivers are those of one of them, or of the company")
     with open_database(database) as connection:
         name = find_kpi(connection, kpi_code, language).name

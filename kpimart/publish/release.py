@@ -120,7 +120,7 @@ def current(home: Path) -> Release | None:
 
 def find(home: Path, release_id: str | None = None) -> Release:
     """A release by its id, or the one that is served; raises ReleaseNotFound and ReleaseDamaged."""
-    release = Shelf(home).release(release_id) if release_id else current(home)
+    release = current(home) if release_id is None else Shelf(home).release(release_id)
     if release is None:
         raise ReleaseNotFound(f"{home} serves no release yet; make the first with kpimart run")
     return release

@@ -107,6 +107,6 @@ def _sentence(each: Finding, language: Language) -> str:
         after=render.value_text(each.strict_kpi_value, each.unit),
         concerned=said("the {count} of the period", language, count=f"{each.strict_deals:,}")
         if each.rule == "loser_never_closed"
-        else said("them", language),
+        else said("they" if each.kpi_code == "win_rate" else "them", language),
     )
     return f"{counted}; {moved}"

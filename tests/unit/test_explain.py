@@ -286,6 +286,7 @@ def test_what_does_not_add_up_is_told(tmp_path: Path, code: str, fault: str, dif
     [
         ({"kpi_code": "win_rat"}, "KPI 'win_rat' is not in the catalogue; did you mean 'win_rate'?"),
         ({"manager": "An"}, "there is no manager 'An'; did you mean 'Ann'?"),
+        ({"manager": ""}, "there is no manager ''"),
         ({"manager": "Bob"}, "2 managers are called 'Bob'; give the id, one of bo, bob"),
         ({"department": "west"}, "there is no department 'west'"),
         ({"period": "2026-03-19"}, "won_amount has no figures by day, they begin with week"),
