@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kpimart.errors import SettingsError
 from kpimart.figures import Period, find_period
+from kpimart.insight.pipeline_names import count_pipelines, join_pipelines
 from kpimart.warehouse import open_database
 
 KINDS = ("stage_conversion", "win_rate", "loss_reason", "stage_time")
@@ -24,6 +25,7 @@ class WeakSpot:
     entity_key: str
     entity_name: str
     pipeline_id: str
+    pipeline_name: str
     stage_name: str | None
     loss_reason: str
     value: Decimal
@@ -43,12 +45,16 @@ class WeakSpot:
 
 @dataclass(frozen=True)
 class WeakSpots:
-    """What was found in the deals that were created in a period; `too_few` spots rest on too few of them to tell."""
+    """What was found in the deals that were created in a period; `too_few` spots rest on too few of them to tell.
+
+    pipelines: how many the company has; where there is one, nobody need be told which.
+    """
 
     period: Period
     is_complete: bool
     spots: tuple[WeakSpot, ...]
     too_few: int
+    pipelines: int
 
 
 def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str, ...] = KINDS) -> WeakSpots:
@@ -65,12 +71,13 @@ def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str
             )
         asked = {"grain": chosen.grain, "start": chosen.start, "level": level, "kinds": list(kinds)}
         rows = connection.execute(
-            """
+            f"""
             select
-                kind, entity_key, entity_name, pipeline_id, stage_name, loss_reason, value, value_low, value_high,
-                peer_value, peer_median, sample_size, gap, is_weak, leak_amount, leak_low, leak_high, leak_rank,
+                kind, entity_key, entity_name, pipeline_id, coalesce(pipeline_name, pipeline_id), stage_name,
+                loss_reason, value, value_low, value_high, peer_value, peer_median, sample_size, gap, is_weak,
+                leak_amount, leak_low, leak_high, leak_rank,
                 leak_rank is not null and count(*) over (partition by kind, leak_rank) > 1 as is_tied
-            from weak_spot
+            from {join_pipelines("weak_spot")}
             where
                 period_grain = $grain and period_start = $start and entity_level = $level
                 and list_contains($kinds, kind) and status = 'enough' and gap > 0
@@ -90,5 +97,6 @@ def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str
             """,
             asked,
         ).fetchall()
+        pipelines = count_pipelines(connection)
     too_few, is_complete = of_all[0]
-    return WeakSpots(chosen, is_complete, tuple(WeakSpot(*row) for row in rows), too_few)
+    return WeakSpots(chosen, is_complete, tuple(WeakSpot(*row) for row in rows), too_few, pipelines)

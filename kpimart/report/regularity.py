@@ -42,8 +42,9 @@ def of_regularities(found: "Regularities", level: str, language: Language) -> It
     )
     yield ""
     yield said("What goes with winning within 180 days, company, deals since {day}", language, day=since)
+    is_one_of_several = found.pipelines > 1
     of_signs = (
-        "pipeline",
+        *(["pipeline"] if is_one_of_several else []),
         "sign",
         "won with it",
         "won without",
@@ -54,7 +55,8 @@ def of_regularities(found: "Regularities", level: str, language: Language) -> It
         "goes with",
     )
     yield render.rows_table(
-        [said(column, language) for column in of_signs], [_sign_row(each, language) for each in found.signs]
+        [said(column, language) for column in of_signs],
+        [_sign_row(each, language)[0 if is_one_of_several else 1 :] for each in found.signs],
     )
     yield said(
         "What goes together need not follow from one another: the sign may be there because the deal is good.", language
@@ -121,7 +123,7 @@ def _closing_row(each: "Closing", whose: str) -> tuple[object, ...]:
 
 def _cycle_row(each: "Cycle", language: Language) -> tuple[object, ...]:
     days = (each.p10_days, each.p25_days, each.median_days, each.p75_days, each.p90_days)
-    segment = "" if each.segment_by == "all" else each.segment
+    segment = "" if each.segment_by == "all" else each.segment_name
     return (
         said(each.segment_by, language),
         segment,
@@ -135,7 +137,7 @@ def _sign_row(each: "EarlySign", language: Language) -> tuple[object, ...]:
     difference = each.difference
     pp = said("pp", language)
     return (
-        each.pipeline_id,
+        each.pipeline_name,
         said(_SIGNS[each.sign], language, stage=each.stage_name, count=count),
         render.value_text(each.win_rate_with, "ratio"),
         render.value_text(each.win_rate_without, "ratio"),

@@ -89,6 +89,9 @@ BUILD = f"""
         value decimal(28, 10), peer_value decimal(28, 10), peer_median decimal(28, 10), sample_size bigint,
         leak_amount decimal(18, 2), is_weak boolean, status varchar
     );
+
+    create table kpi.funnel_stage as
+    select 'p' as pipeline_id, 'Sales' as pipeline_name;
 """
 RELEASE = """
     attach if not exists ':memory:' as reporting;
@@ -98,6 +101,7 @@ RELEASE = """
     create or replace table reporting.kpi_trend as from insight.kpi_trend;
     create or replace table reporting.kpi_driver as from insight.kpi_driver;
     create or replace table reporting.weak_spot as from insight.weak_spot;
+    create or replace table reporting.funnel_stage as from kpi.funnel_stage;
     create or replace table reporting.kpi_summary as from insight.kpi_summary;
 """
 OF_COMPANY = "entity_level = 'company' and period_grain = 'month' and period_start = date '2026-09-01'"
@@ -248,6 +252,25 @@ def test_the_largest_leak_of_the_quarter_is_told_and_ties_are_not_hidden(build: 
     ]
     build.execute("update insight.weak_spot set status = 'no_peers'")
     assert told(build, "leak") == ["Nobody to compare deals created in 2026-Q3 with: 4 comparisons without peers."]
+
+
+def test_of_several_pipelines_it_is_told_in_which_one_it_leaks(build: duckdb.DuckDBPyConnection) -> None:
+    build.execute(
+        """
+        insert into kpi.funnel_stage values ('q', 'Renewals 2'), ('r', 'Sales'), ('r', 'Sales');
+        insert into insight.weak_spot values
+            ('year', '2025-01-01', 'department', 'crm:n', 'North {0} "East"', 'loss_reason', 'q', null, null, 'Price',
+                0.5, 0.2, 0.25, 21, 4000, true, 'enough'),
+            ('year', '2025-01-01', 'manager', 'crm:1', 'Ann', 'win_rate', 'r', null, null, '(none)', 0.5, 0.6, 0.6, 21,
+                300, true, 'enough');
+        """
+    )
+    (english,) = told(build, "leak", whose="department", grain="year")
+    assert english.startswith("Weak spot of deals created in 2025, pipeline Renewals 2, lost for Price: 50.0 % of 21")
+    (russian,) = told(build, "leak", grain="year", language="ru")
+    assert '«North {0} "East"»: воронка «Renewals 2», причина «Price»: проиграно' in russian
+    # Two of one name are told apart.
+    assert "2025, pipeline Sales (r), win rate: 50.0 %" in told(build, "leak", whose="manager", grain="year")[0]
 
 
 def test_what_is_unusual_is_told_the_furthest_first(build: duckdb.DuckDBPyConnection) -> None:

@@ -1,5 +1,6 @@
 """How regularities are shown."""
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from kpimart.figures import Period
-from kpimart.insight.regularity import Buying, Regularities, Season
+from kpimart.insight.regularity import Buying, Cycle, EarlySign, Regularities, Season
 from kpimart.language import Language
 from kpimart.report.regularity import of_regularities
 
@@ -18,11 +19,16 @@ SEASONS = (
     Season("month_of_year", "P13", Decimal("0.5"), 2),
     Season("weekday", "1", Decimal("1.16"), 148),
 )
+CYCLE = Cycle("pipeline", "crm:1", "New business", 40, *[Decimal(9)] * 5)
+SIGN = EarlySign(
+    *("crm:1", "New business", "meeting", None, None, 40, 30),
+    *(Decimal("0.6"), Decimal("0.5"), Decimal("0.1"), Decimal("-0.1"), Decimal("0.2"), Decimal("1.5"), "neither"),
+)
 BUYING = Buying(2341, Decimal(91), Decimal("211.00"), Decimal("327.5"), 1094, 16)
 
 
 def printed(language: Language, **known: Any) -> str:
-    nothing = {"closings": (), "since": None, "cycles": (), "signs": (), "seasons": (), "buying": None}
+    nothing = {"closings": (), "since": None, "cycles": (), "signs": (), "seasons": (), "buying": None, "pipelines": 1}
     console = Console(width=200, record=True)
     for part in of_regularities(Regularities(QUARTER, **{**nothing, **known}), "company", language):
         console.print(part)
@@ -53,3 +59,11 @@ def test_what_is_not_known_is_not_told() -> None:
     said = printed("en")
     assert "company: too short a history" in said
     assert "purchase" not in said
+
+
+def test_a_pipeline_is_called_by_its_name_where_there_are_several() -> None:
+    told = printed("en", cycles=(CYCLE,), signs=(SIGN,), pipelines=2)
+    assert "crm:1" not in told
+    assert re.search(r"pipeline +│ New business +│ 9.0", told)
+    assert re.search(r"│ New business +│ a meeting within 14 days", told)
+    assert re.search(r"\n│ a meeting within 14 days", printed("en", signs=(SIGN,)))

@@ -15,7 +15,8 @@ SPOT = WeakSpot(
     kind="stage_conversion",
     entity_key="ann",
     entity_name="Ann",
-    pipeline_id="p",
+    pipeline_id="crm:1",
+    pipeline_name="New business",
     stage_name="Demo",
     loss_reason="(none)",
     value=Decimal("0.3"),
@@ -37,6 +38,7 @@ FOUND = WeakSpots(
     is_complete=True,
     spots=(SPOT, replace(SPOT, entity_key="bob", entity_name="Bob", is_weak=False)),
     too_few=7,
+    pipelines=1,
 )
 
 
@@ -56,6 +58,25 @@ def test_a_tie_a_weakness_and_an_interval_are_shown(language: str, deals: str) -
     assert "30.0 % *" in told
     assert "20.0 % … 40.0 %" in told
     assert "600.00 … 1,400.00" in told
+
+
+@pytest.mark.parametrize("kind", ["stage_conversion", "win_rate", "loss_reason", "stage_time"])
+def test_of_several_pipelines_the_name_is_shown_and_of_one_none(kind: str) -> None:
+    spot = replace(SPOT, kind=kind, loss_reason="Price")
+    found = replace(FOUND, spots=(spot, replace(spot, pipeline_id="crm:2", pipeline_name="Renewals")))
+    place = {"win_rate": [], "loss_reason": ["Price"]}.get(kind, ["Demo"])
+
+    def places(told: str) -> list[list[str]]:
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.splitlines() if "│ Ann" in line]
+        return [row[row.index("Ann") + 1 : row.index("30.0 % *" if kind != "stage_time" else "0.3 *")] for row in rows]
+
+    told = printed(replace(found, pipelines=2), "en")
+    assert places(told) == [["New business", *place], ["Renewals", *place]]
+    assert "pipeline" in told
+    assert "crm:1" not in told
+    one = printed(found, "en")
+    assert places(one) == [place, place]
+    assert "pipeline" not in one
 
 
 def test_what_is_left_out_is_counted() -> None:
