@@ -166,6 +166,7 @@ WEAK_SPOTS = Reading(
     | {
         "pipeline_name": "coalesce(pipeline_name, pipeline_id)",
         "is_one_of_several": "coalesce(is_one_of_several, false)",
+        "has_open_deals": "not is_complete",
     },
     keys=(*KEYS, "kind", "pipeline_id", "stage_id", "loss_reason"),
     where="is_weak",
@@ -174,6 +175,7 @@ _COUNTED_SPOTS = {
     "spots": "count(*)",
     "compared": "count(*) filter (where status = 'enough')",
     "without_peers": "count(*) filter (where status = 'no_peers')",
+    "has_open_deals": "bool_or(not is_complete)",
 }
 SPOT_COUNTS = Reading({"weak_spot": "insight.weak_spot"}, "{weak_spot}", _COUNTED_SPOTS, is_grouped=True)
 DEPARTMENTS_SPOT_COUNTS = Reading(
