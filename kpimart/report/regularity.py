@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from kpimart.insight.regularity import Buying, Closing, Cycle, EarlySign, Regularities, Season
 
 _KINDS = {"month_of_year": "month", "weekday": "weekday"}
+_BANDS = {
+    "below 1000": "below 1,000",
+    "1000 to 9999": "1,000 to 9,999",
+    "10000 to 99999": "10,000 to 99,999",
+    "100000 to 999999": "100,000 to 999,999",
+    "1000000 and more": "1,000,000 and more",
+}
 _SIGNS = {
     "reached_stage": "in stage {stage} within 14 days",
     "activities": "activities within 14 days: at least {count}",
@@ -28,7 +35,7 @@ def of_regularities(found: "Regularities", level: str, language: Language) -> It
     yield said(
         "Wins in the last tenth of the working days, {start} … {end}", language, start=period.start, end=period.end
     )
-    of_closings = ("share of wins", "interval", "if even", "of the amount", "linearity", "won")
+    of_closings = ("share of wins", "interval", "if even", "of the amount", "linearity", "wins")
     yield render.rows_table(
         [said(level.capitalize(), language), *(said(column, language) for column in of_closings)],
         [_closing_row(each, render.entity_title(level, each.entity_name, language)) for each in found.closings],
@@ -36,7 +43,7 @@ def of_regularities(found: "Regularities", level: str, language: Language) -> It
     yield ""
     since = found.since or render.UNDEFINED
     yield said("Days from creation to winning, company, wins since {day}", language, day=since)
-    of_cycles = ("by", "segment", "10 %", "25 %", "median", "75 %", "90 %", "won")
+    of_cycles = ("by", "segment", "10 %", "25 %", "median", "75 %", "90 %", "wins")
     yield render.rows_table(
         [said(column, language) for column in of_cycles], [_cycle_row(each, language) for each in found.cycles]
     )
@@ -123,13 +130,20 @@ def _closing_row(each: "Closing", whose: str) -> tuple[object, ...]:
 
 def _cycle_row(each: "Cycle", language: Language) -> tuple[object, ...]:
     days = (each.p10_days, each.p25_days, each.median_days, each.p75_days, each.p90_days)
-    segment = "" if each.segment_by == "all" else each.segment_name
     return (
-        said(each.segment_by, language),
-        segment,
+        said(each.segment_by, language).replace("_", " "),
+        _segment_name(each, language),
         *(render.value_text(quantile, "days") for quantile in days),
         each.won_deals,
     )
+
+
+def _segment_name(each: "Cycle", language: Language) -> str:
+    if each.segment_by == "all":
+        return ""
+    if each.segment_by == "amount_band" and each.segment in _BANDS:
+        return said(_BANDS[each.segment], language)
+    return each.segment_name
 
 
 def _sign_row(each: "EarlySign", language: Language) -> tuple[object, ...]:

@@ -29,8 +29,7 @@ def of_weak_spots(
     shown_rows: how many of a kind, None: all.
     """
     period = found.period
-    going_on = "" if found.is_complete else f", {said('going on', language)}"
-    yield said("deals created {start} … {end}", language, start=period.start, end=f"{period.end}{going_on}")
+    yield said(_title(found), language, start=period.start, end=period.end)
     for kind, title in _TITLES.items():
         spots = [spot for spot in found.spots if spot.kind == kind]
         if spots:
@@ -45,6 +44,14 @@ def of_weak_spots(
     yield ""
     yield said("* the interval at 95 % lies wholly on the worse side of what peers with the same mix have", language)
     yield said("too few deals to tell: {count}", language, count=f"{found.too_few:,}")
+
+
+def _title(found: "WeakSpots") -> str:
+    if found.is_complete:
+        return "deals created {start} … {end}"
+    if found.period.is_complete:
+        return "deals created {start} … {end}, some still open"
+    return "deals created {start} … {end}, the period goes on"
 
 
 def _table(

@@ -1,5 +1,6 @@
 """What a person sees of a trend: as much as is known, and why there is no more."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -45,6 +46,12 @@ def shown(trend: Trend, period: Period = JUNE, language: Language = "en") -> str
     written = console.file
     assert isinstance(written, StringIO)
     return written.getvalue()
+
+
+def test_in_russian_every_heading_is_russian() -> None:
+    headings = [cell.strip() for cell in shown(RISING, language="ru").splitlines()[2].split("┃")[1:-1]]
+    assert headings[:3] == ["Компания", "показатель", "значение"]
+    assert all(re.fullmatch("[а-яА-Я0-9 ]+", heading) for heading in headings)
 
 
 def test_a_trend_is_told_with_what_stands_out() -> None:

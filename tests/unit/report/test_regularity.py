@@ -1,6 +1,7 @@
 """How regularities are shown."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -67,3 +68,22 @@ def test_a_pipeline_is_called_by_its_name_where_there_are_several() -> None:
     assert re.search(r"pipeline +│ New business +│ 9.0", told)
     assert re.search(r"│ New business +│ a meeting within 14 days", told)
     assert re.search(r"\n│ a meeting within 14 days", printed("en", signs=(SIGN,)))
+
+
+def test_bands_of_amounts_are_words_with_separators() -> None:
+    bands = ("below 1000", "1000 to 9999", "10000 to 99999", "100000 to 999999", "1000000 and more")
+    cycles = tuple(replace(CYCLE, segment_by="amount_band", segment=band, segment_name=band) for band in bands)
+    told = [line.split("│")[2].strip() for line in printed("ru", cycles=cycles).splitlines() if line.startswith("│")]
+    assert told == [
+        "меньше 1,000",
+        "от 1,000 до 9,999",
+        "от 10,000 до 99,999",
+        "от 100,000 до 999,999",
+        "1,000,000 и больше",
+    ]
+    assert "│ 100,000 to 999,999 │" in printed("en", cycles=cycles)
+
+
+def test_wins_are_headed_as_what_is_counted() -> None:
+    assert re.search("┃ 90 % +┃ побед ┃", printed("ru", cycles=(CYCLE,)))
+    assert re.search("┃ 90 % +┃ wins ┃", printed("en", cycles=(CYCLE,)))

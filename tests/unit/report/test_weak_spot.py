@@ -79,6 +79,20 @@ def test_of_several_pipelines_the_name_is_shown_and_of_one_none(kind: str) -> No
     assert "pipeline" not in one
 
 
+@pytest.mark.parametrize(
+    ("is_over", "english", "russian"),
+    [
+        (True, "deals created 2025-01-01 … 2025-12-31, some still open", "2025-12-31, часть ещё открыта"),
+        (False, "deals created 2025-01-01 … 2025-12-31, the period goes on", "2025-12-31, период ещё идёт"),
+    ],
+)
+def test_what_may_still_change_is_told_with_why(is_over: bool, english: str, russian: str) -> None:
+    found = replace(FOUND, is_complete=False, period=replace(FOUND.period, is_complete=is_over))
+    assert printed(found, "en").splitlines()[0] == english
+    assert printed(found, "ru").splitlines()[0].endswith(russian)
+    assert printed(FOUND, "en").splitlines()[0] == "deals created 2025-01-01 … 2025-12-31"
+
+
 def test_what_is_left_out_is_counted() -> None:
     told = printed(FOUND, "en", shown_rows=1)
     assert "Bob" not in told
