@@ -18,6 +18,8 @@ class WeakSpot:
     """A spot where an entity is worse than the median of its peers; shares are 0 to 1, times are days, amounts money.
 
     `value_low` to `value_high` is the value's interval at 95 %, `leak_low` to `leak_high` what that means for the leak.
+    `shrunk_value` is the value drawn towards that of the peers, the more the fewer deals there are; `deal_worth` is
+    what one deal more brings peers. Both are None where too little is known of peers.
     A stage's time costs no amount, so its leak is None; `is_tied`: another has the same rank.
     """
 
@@ -33,9 +35,11 @@ class WeakSpot:
     value_high: Decimal
     peer_value: Decimal
     peer_median: Decimal
+    shrunk_value: Decimal | None
     sample_size: int
     gap: Decimal
     is_weak: bool
+    deal_worth: Decimal | None
     leak_amount: Decimal | None
     leak_low: Decimal | None
     leak_high: Decimal | None
@@ -74,8 +78,8 @@ def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str
             f"""
             select
                 kind, entity_key, entity_name, pipeline_id, coalesce(pipeline_name, pipeline_id), stage_name,
-                loss_reason, value, value_low, value_high, peer_value, peer_median, sample_size, gap, is_weak,
-                leak_amount, leak_low, leak_high, leak_rank,
+                loss_reason, value, value_low, value_high, peer_value, peer_median, shrunk_value, sample_size,
+                gap, is_weak, deal_worth, leak_amount, leak_low, leak_high, leak_rank,
                 leak_rank is not null and count(*) over (partition by kind, leak_rank) > 1 as is_tied
             from {join_pipelines("weak_spot")}
             where
