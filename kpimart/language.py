@@ -192,6 +192,7 @@ RUSSIAN = {
     "losing": "проигрышу",
     "neither": "ничему",
     "too few": "слишком мало",
+    "the source does not tell": "источник не сообщает",
     "in stage {stage} within 14 days": "в стадии «{stage}» за 14 дней",
     "activities within 14 days: at least {count}": "действий за 14 дней: не меньше {count}",
     "Seasons of the won amount, company: too short a history": (

@@ -14,6 +14,19 @@ from kpimart.warehouse import open_database
 
 GRAINS = ("month", "quarter")
 
+# Ids begin with their CRM. Where early stages are not known, there is no row.
+_IS_TOLD = """
+    case sign
+        when 'reached_stage' then true
+        when 'prompt_response' then split_part(pipeline_id, ':', 1) in (
+            select split_part(deal_id, ':', 1) from lead where deal_id is not null and first_response_hours is not null
+        )
+        else split_part(pipeline_id, ':', 1) in (
+            select split_part(deal_id, ':', 1) from activity where deal_id is not null and activity_type <> 'task'
+        )
+    end as is_told
+"""
+
 _SEGMENTS = "(select *, case when segment_by = 'pipeline' then segment end as pipeline_id from cycle_length) as cycles"
 
 
@@ -54,7 +67,10 @@ class Cycle:
 
 @dataclass(frozen=True)
 class EarlySign:
-    """How often deals with a sign and without it were won; `difference` is that of the shares, with its interval."""
+    """How often deals with a sign and without it were won; `difference` is that of the shares, with its interval.
+
+    is_told: the source of the deals tells of what makes the sign; otherwise no deal can have it.
+    """
 
     pipeline_id: str
     pipeline_name: str
@@ -70,6 +86,7 @@ class EarlySign:
     difference_high: Decimal | None
     odds_ratio: Decimal | None
     goes_with: str | None
+    is_told: bool
 
 
 @dataclass(frozen=True)
@@ -181,7 +198,7 @@ def _signs(connection: duckdb.DuckDBPyConnection) -> tuple[EarlySign, ...]:
         select
             pipeline_id, coalesce(pipeline_name, pipeline_id), sign, stage_name, fewest_activities, deals_with,
             deals_without, win_rate_with, win_rate_without, difference, difference_low, difference_high, odds_ratio,
-            goes_with
+            goes_with, {_IS_TOLD}
         from {join_pipelines("early_sign")}
         where period_grain = 'all' and entity_level = 'company'
         order by pipeline_id, abs(difference) desc nulls last, sign, stage_number

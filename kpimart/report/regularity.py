@@ -158,8 +158,8 @@ def _sign_row(each: "EarlySign", language: Language) -> tuple[object, ...]:
         render.UNDEFINED if difference is None else f"{difference * 100:+z,.1f} {pp}",
         _points(each.difference_low, each.difference_high),
         render.value_text(each.odds_ratio, "number"),
-        f"{each.deals_with:,} / {each.deals_without:,}",
-        said(each.goes_with or "too few", language),
+        f"{each.deals_with:,} / {each.deals_without:,}" if each.is_told else render.UNDEFINED,
+        said((each.goes_with or "too few") if each.is_told else "the source does not tell", language),
     )
 
 

@@ -1,6 +1,7 @@
 """Whoever reads by a program is handed what the release has, though a screen has no room for it."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
@@ -11,6 +12,7 @@ import duckdb
 import pytest
 
 from kpimart.insight.customers import read_base
+from kpimart.insight.regularity import read_regularities
 from kpimart.insight.trend import read_trends
 from kpimart.insight.weak_spot import read_weak_spots
 from kpimart.publish.contract import BUILT
@@ -91,3 +93,30 @@ def test_of_a_weak_spot(database: Path) -> None:
 def test_of_customers(database: Path) -> None:
     (ann,) = read_base(database, level="manager", period="2025").entities
     assert handed_on(ann.counts, BASE) == BASE
+
+
+def test_of_signs_that_no_source_tells_of(database: Path, tmp_path: Path) -> None:
+    """One CRM keeps meetings and tasks, the other tasks only; a lead that was never answered tells of no answers."""
+    path = shutil.copy(database, tmp_path / "reporting.duckdb")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            """
+            insert into dim_period by name
+            select 'month' as period_grain, date '2025-01-01' as period_start, date '2025-01-31' as period_end,
+                true as is_complete, '2025-01' as period_name;
+            insert into activity by name
+            from (values ('crm:1', 'meeting'), ('old:1', 'task'), (null, 'call')) as rows (deal_id, activity_type);
+            insert into lead by name
+            from (values ('crm:1', null), ('old:1', 2.5), (null, 1)) as rows (deal_id, first_response_hours);
+            insert into early_sign by name
+            select 'all' as period_grain, 'company' as entity_level, crm || ':p' as pipeline_id, sign
+            from (values ('crm'), ('old')) as crms (crm),
+                (values ('reached_stage'), ('activities'), ('meeting'), ('prompt_response')) as signs (sign);
+            """
+        )
+    found = read_regularities(Path(path), level="company", period="2025-01")
+    assert {(sign.pipeline_id, sign.sign) for sign in found.signs if not sign.is_told} == {
+        ("crm:p", "prompt_response"),
+        ("old:p", "activities"),
+        ("old:p", "meeting"),
+    }

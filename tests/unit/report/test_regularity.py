@@ -23,7 +23,7 @@ SEASONS = (
 CYCLE = Cycle("pipeline", "crm:1", "New business", 40, *[Decimal(9)] * 5)
 SIGN = EarlySign(
     *("crm:1", "New business", "meeting", None, None, 40, 30),
-    *(Decimal("0.6"), Decimal("0.5"), Decimal("0.1"), Decimal("-0.1"), Decimal("0.2"), Decimal("1.5"), "neither"),
+    *(Decimal("0.6"), Decimal("0.5"), Decimal("0.1"), Decimal("-0.1"), Decimal("0.2"), Decimal("1.5"), "neither", True),
 )
 BUYING = Buying(2341, Decimal(91), Decimal("211.00"), Decimal("327.5"), 1094, 16)
 
@@ -87,3 +87,11 @@ def test_bands_of_amounts_are_words_with_separators() -> None:
 def test_wins_are_headed_as_what_is_counted() -> None:
     assert re.search("┃ 90 % +┃ побед ┃", printed("ru", cycles=(CYCLE,)))
     assert re.search("┃ 90 % +┃ wins ┃", printed("en", cycles=(CYCLE,)))
+
+
+def test_a_sign_of_which_the_source_does_not_tell_is_not_counted() -> None:
+    few = replace(SIGN, deals_with=0, goes_with=None)
+    assert re.search(r"│ 0 / 30 +│ too few", printed("en", signs=(few,)))
+    silent = replace(few, is_told=False)
+    assert re.search("│ – +│ the source does not tell", printed("en", signs=(silent,)))
+    assert re.search("│ – +│ источник не сообщает", printed("ru", signs=(silent,)))
