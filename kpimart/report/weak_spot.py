@@ -47,11 +47,11 @@ def of_weak_spots(
 
 
 def _title(found: "WeakSpots") -> str:
-    if found.is_complete:
-        return "deals created {start} … {end}"
-    if found.period.is_complete:
+    if not found.period.is_complete:
+        return "deals created {start} … {end}, the period goes on"
+    if not found.is_complete:
         return "deals created {start} … {end}, some still open"
-    return "deals created {start} … {end}, the period goes on"
+    return "deals created {start} … {end}"
 
 
 def _table(

@@ -92,6 +92,9 @@ def test_what_may_still_change_is_told_with_why(is_over: bool, english: str, rus
     found = replace(FOUND, is_complete=False, period=replace(FOUND.period, is_complete=is_over))
     assert printed(found, "en").splitlines()[0] == english
     assert printed(found, "ru").splitlines()[0].endswith(russian)
+    if not is_over:
+        nothing = replace(found, is_complete=True, spots=(), too_few=0)
+        assert printed(nothing, "en").splitlines()[0] == english
     assert printed(FOUND, "en").splitlines()[0] == "deals created 2025-01-01 … 2025-12-31"
 
 
