@@ -19,6 +19,7 @@ RUSSIAN = {
     "on last year": "к прошлому году",
     "12 periods": "12 периодов",
     "year to date": "с начала года",
+    "KPI": "показатель",
     "trend": "тренд",
     "stands out": "особенности",
     "too short": "ряд слишком короткий",
@@ -122,6 +123,8 @@ RUSSIAN = {
     "task": "задача",
     # ----------------------------------------------------------------------------------------------------- weak spots
     "deals created {start} … {end}": "сделки, созданные {start} … {end}",
+    "deals created {start} … {end}, some still open": "сделки, созданные {start} … {end}, часть ещё открыта",
+    "deals created {start} … {end}, the period goes on": "сделки, созданные {start} … {end}, период ещё идёт",
     "Stages that let through fewer deals than the median peer's": (
         "Стадии, которые проходит меньше сделок, чем у медианного коллеги"
     ),
@@ -155,6 +158,7 @@ RUSSIAN = {
         "Победы в последней десятой части рабочих дней, {start} … {end}"
     ),
     "share of wins": "доля побед",
+    "wins": "побед",
     "if even": "если равномерно",
     "of the amount": "доля суммы",
     "linearity": "линейность",
@@ -171,6 +175,11 @@ RUSSIAN = {
     "product": "продукт",
     "lead_source": "источник",
     "amount_band": "сумма",
+    "below 1,000": "меньше 1,000",
+    "1,000 to 9,999": "от 1,000 до 9,999",
+    "10,000 to 99,999": "от 10,000 до 99,999",
+    "100,000 to 999,999": "от 100,000 до 999,999",
+    "1,000,000 and more": "1,000,000 и больше",
     "What goes with winning within 180 days, company, deals since {day}": (
         "Что сопутствует выигрышу за 180 дней, компания, сделки с {day}"
     ),
@@ -183,6 +192,7 @@ RUSSIAN = {
     "losing": "проигрышу",
     "neither": "ничему",
     "too few": "слишком мало",
+    "the source does not tell": "источник не сообщает",
     "in stage {stage} within 14 days": "в стадии «{stage}» за 14 дней",
     "activities within 14 days: at least {count}": "действий за 14 дней: не меньше {count}",
     "Seasons of the won amount, company: too short a history": (

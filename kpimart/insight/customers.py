@@ -55,12 +55,18 @@ class Counts:
     handed_over_customers: int
     lost_customers: int
     closing_customers: int
+    lapsed_customers: int
+    new_customers: int
     active_customers: int
     repeat_customers: int
     regular_customers: int
     potential_customers: int
     won_amount: Decimal | None
+    customers_with_amount: int
+    top_1_share: Decimal | None
+    top_5_share: Decimal | None
     top_10_share: Decimal | None
+    herfindahl_index: Decimal | None
 
 
 COUNTED = tuple(field.name for field in fields(Counts))

@@ -9,9 +9,25 @@ import duckdb
 
 from kpimart.errors import SettingsError
 from kpimart.figures import Period, find_period
+from kpimart.insight.pipeline_names import count_pipelines, join_pipelines
 from kpimart.warehouse import open_database
 
 GRAINS = ("month", "quarter")
+
+# Ids begin with their CRM. Where early stages are not known, there is no row.
+_IS_TOLD = """
+    case sign
+        when 'reached_stage' then true
+        when 'prompt_response' then split_part(pipeline_id, ':', 1) in (
+            select split_part(deal_id, ':', 1) from lead where deal_id is not null and first_response_hours is not null
+        )
+        else split_part(pipeline_id, ':', 1) in (
+            select split_part(deal_id, ':', 1) from activity where deal_id is not null and activity_type <> 'task'
+        )
+    end as is_told
+"""
+
+_SEGMENTS = "(select *, case when segment_by = 'pipeline' then segment end as pipeline_id from cycle_length) as cycles"
 
 
 @dataclass(frozen=True)
@@ -33,10 +49,14 @@ class Closing:
 
 @dataclass(frozen=True)
 class Cycle:
-    """How many days deals took from their creation to being won; None where there are too few."""
+    """How many days deals took from their creation to being won; None where there are too few.
+
+    segment_name: what people call the segment; it differs from `segment` where that is a pipeline.
+    """
 
     segment_by: str
     segment: str
+    segment_name: str
     won_deals: int
     p10_days: Decimal | None
     p25_days: Decimal | None
@@ -47,9 +67,13 @@ class Cycle:
 
 @dataclass(frozen=True)
 class EarlySign:
-    """How often deals with a sign and without it were won; `difference` is that of the shares, with its interval."""
+    """How often deals with a sign and without it were won; `difference` is that of the shares, with its interval.
+
+    is_told: the source of the deals tells of what makes the sign; otherwise no deal can have it.
+    """
 
     pipeline_id: str
+    pipeline_name: str
     sign: str
     stage_name: str | None
     fewest_activities: Decimal | None
@@ -62,6 +86,7 @@ class EarlySign:
     difference_high: Decimal | None
     odds_ratio: Decimal | None
     goes_with: str | None
+    is_told: bool
 
 
 @dataclass(frozen=True)
@@ -91,7 +116,10 @@ class Buying:
 
 @dataclass(frozen=True)
 class Regularities:
-    """The closings of a period by entity; everything else is of the company and of all its years."""
+    """The closings of a period by entity; everything else is of the company and of all its years.
+
+    pipelines: how many the company has; where there is one, nobody need be told which.
+    """
 
     period: Period
     closings: tuple[Closing, ...]
@@ -100,6 +128,7 @@ class Regularities:
     signs: tuple[EarlySign, ...]
     seasons: tuple[Season, ...]
     buying: Buying | None
+    pipelines: int
 
 
 def read_regularities(database: Path, *, level: str, period: str) -> Regularities:
@@ -122,6 +151,7 @@ def read_regularities(database: Path, *, level: str, period: str) -> Regularitie
             _signs(connection),
             _seasons(connection),
             _buying(connection),
+            count_pipelines(connection),
         )
 
 
@@ -148,9 +178,11 @@ def _first_day(connection: duckdb.DuckDBPyConnection) -> date | None:
 
 def _cycles(connection: duckdb.DuckDBPyConnection) -> tuple[Cycle, ...]:
     rows = connection.execute(
-        """
-        select segment_by, segment, won_deals, p10_days, p25_days, median_days, p75_days, p90_days
-        from cycle_length
+        f"""
+        select
+            segment_by, segment, coalesce(pipeline_name, segment), won_deals, p10_days, p25_days, median_days, p75_days,
+            p90_days
+        from {join_pipelines(_SEGMENTS)}
         where period_grain = 'all' and entity_level = 'company'
         order by
             list_position(['all', 'pipeline', 'amount_band', 'product', 'lead_source'], segment_by),
@@ -162,11 +194,12 @@ def _cycles(connection: duckdb.DuckDBPyConnection) -> tuple[Cycle, ...]:
 
 def _signs(connection: duckdb.DuckDBPyConnection) -> tuple[EarlySign, ...]:
     rows = connection.execute(
-        """
+        f"""
         select
-            pipeline_id, sign, stage_name, fewest_activities, deals_with, deals_without, win_rate_with,
-            win_rate_without, difference, difference_low, difference_high, odds_ratio, goes_with
-        from early_sign
+            pipeline_id, coalesce(pipeline_name, pipeline_id), sign, stage_name, fewest_activities, deals_with,
+            deals_without, win_rate_with, win_rate_without, difference, difference_low, difference_high, odds_ratio,
+            goes_with, {_IS_TOLD}
+        from {join_pipelines("early_sign")}
         where period_grain = 'all' and entity_level = 'company'
         order by pipeline_id, abs(difference) desc nulls last, sign, stage_number
         """

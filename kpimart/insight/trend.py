@@ -28,11 +28,15 @@ class Trend:
     last_year_value: Decimal | None
     compared_as: str
     compared_through: int | None
+    rolling_3: Decimal | None
+    rolling_6: Decimal | None
     rolling_12: Decimal | None
     year_to_date: Decimal | None
+    working_day_adjusted_value: Decimal | None
     seasonally_adjusted_value: Decimal | None
     trend_direction: str | None
     slope: Decimal | None
+    p_value: Decimal | None
     q_value: Decimal | None
     shifted_on: date | None
     expected_low: Decimal | None
@@ -80,8 +84,9 @@ def read_trends(
             )
             select
                 kpi_code, entity_key, entity_name, unit, value, previous_value, last_year_value, compared_as,
-                compared_through, rolling_12, year_to_date, seasonally_adjusted_value, trend_direction, slope, q_value,
-                shifted_on, expected_low, expected_high, is_anomaly, trend_status
+                compared_through, rolling_3, rolling_6, rolling_12, year_to_date, working_day_adjusted_value,
+                seasonally_adjusted_value, trend_direction, slope, p_value, q_value, shifted_on,
+                expected_low, expected_high, is_anomaly, trend_status
             from series
             where period_start = $start
             order by list_position($codes, kpi_code), entity_name, entity_key

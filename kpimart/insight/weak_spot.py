@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kpimart.errors import SettingsError
 from kpimart.figures import Period, find_period
+from kpimart.insight.pipeline_names import count_pipelines, join_pipelines
 from kpimart.warehouse import open_database
 
 KINDS = ("stage_conversion", "win_rate", "loss_reason", "stage_time")
@@ -17,6 +18,8 @@ class WeakSpot:
     """A spot where an entity is worse than the median of its peers; shares are 0 to 1, times are days, amounts money.
 
     `value_low` to `value_high` is the value's interval at 95 %, `leak_low` to `leak_high` what that means for the leak.
+    `shrunk_value` is the value drawn towards that of the peers, the more the fewer deals there are; `deal_worth` is
+    what one deal more brings peers. Both are None where too little is known of peers.
     A stage's time costs no amount, so its leak is None; `is_tied`: another has the same rank.
     """
 
@@ -24,6 +27,7 @@ class WeakSpot:
     entity_key: str
     entity_name: str
     pipeline_id: str
+    pipeline_name: str
     stage_name: str | None
     loss_reason: str
     value: Decimal
@@ -31,9 +35,11 @@ class WeakSpot:
     value_high: Decimal
     peer_value: Decimal
     peer_median: Decimal
+    shrunk_value: Decimal | None
     sample_size: int
     gap: Decimal
     is_weak: bool
+    deal_worth: Decimal | None
     leak_amount: Decimal | None
     leak_low: Decimal | None
     leak_high: Decimal | None
@@ -43,12 +49,16 @@ class WeakSpot:
 
 @dataclass(frozen=True)
 class WeakSpots:
-    """What was found in the deals that were created in a period; `too_few` spots rest on too few of them to tell."""
+    """What was found in the deals that were created in a period; `too_few` spots rest on too few of them to tell.
+
+    pipelines: how many the company has; where there is one, nobody need be told which.
+    """
 
     period: Period
     is_complete: bool
     spots: tuple[WeakSpot, ...]
     too_few: int
+    pipelines: int
 
 
 def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str, ...] = KINDS) -> WeakSpots:
@@ -65,12 +75,13 @@ def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str
             )
         asked = {"grain": chosen.grain, "start": chosen.start, "level": level, "kinds": list(kinds)}
         rows = connection.execute(
-            """
+            f"""
             select
-                kind, entity_key, entity_name, pipeline_id, stage_name, loss_reason, value, value_low, value_high,
-                peer_value, peer_median, sample_size, gap, is_weak, leak_amount, leak_low, leak_high, leak_rank,
+                kind, entity_key, entity_name, pipeline_id, coalesce(pipeline_name, pipeline_id), stage_name,
+                loss_reason, value, value_low, value_high, peer_value, peer_median, shrunk_value, sample_size,
+                gap, is_weak, deal_worth, leak_amount, leak_low, leak_high, leak_rank,
                 leak_rank is not null and count(*) over (partition by kind, leak_rank) > 1 as is_tied
-            from weak_spot
+            from {join_pipelines("weak_spot")}
             where
                 period_grain = $grain and period_start = $start and entity_level = $level
                 and list_contains($kinds, kind) and status = 'enough' and gap > 0
@@ -90,5 +101,6 @@ def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str
             """,
             asked,
         ).fetchall()
+        pipelines = count_pipelines(connection)
     too_few, is_complete = of_all[0]
-    return WeakSpots(chosen, is_complete, tuple(WeakSpot(*row) for row in rows), too_few)
+    return WeakSpots(chosen, is_complete, tuple(WeakSpot(*row) for row in rows), too_few, pipelines)

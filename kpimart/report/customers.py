@@ -71,12 +71,19 @@ def of_cohorts(cohorts: Sequence[Cohort], level: str, language: Language) -> Ite
 def of_segments(segments: Sequence[SegmentCounts], level: str, language: Language) -> Iterator[RenderableType]:
     """One row an entity: how many accounts are in each segment, and how many are not scored, where some are not."""
     named = [*SEGMENTS, *([None] if any(None in each.accounts for each in segments) else [])]
-    headings = [said(segment or "not scored", language).replace("_", " ") for segment in named]
+    headings = [_segment_name(segment, language) for segment in named]
     table = _table(said("Accounts by segment", language), level, headings, language)
     for each in segments:
         counts = (render.value_text(Decimal(each.accounts.get(segment, 0)), "count") for segment in named)
         table.add_row(readable(render.entity_title(level, each.entity_name, language)), *counts)
     yield table
+
+
+def _segment_name(segment: str | None, language: Language) -> str:
+    if segment == "lost":
+        # An account's word: a deal that is lost has another one.
+        return said("Lost", language).lower()
+    return said(segment or "not scored", language).replace("_", " ")
 
 
 def _table(title: str, level: str, columns: Sequence[str], language: Language) -> Table:

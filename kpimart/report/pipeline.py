@@ -69,7 +69,9 @@ def _rows(each: Waterfall, found: Waterfalls, language: Language) -> Iterator[tu
 def _row(step: Step, sign: str, unit: str, language: Language) -> tuple[str, ...]:
     deals = f"({step.deals:,})" if step.name in _CHANGES_AMOUNTS else f"{sign}{step.deals:,}"
     amount = render.value_text(step.amount, unit)
-    return said(_STEPS[step.name], language), deals, amount if step.amount is None else f"{sign}{amount}"
+    # What comes to nothing goes neither up nor down.
+    has_sign = step.amount is not None and round(step.amount, 2) != 0
+    return said(_STEPS[step.name], language), deals, f"{sign}{amount}" if has_sign else amount
 
 
 def of_discipline(found: Discipline, level: str, language: Language) -> Iterator[RenderableType]:

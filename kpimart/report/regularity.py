@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from kpimart.insight.regularity import Buying, Closing, Cycle, EarlySign, Regularities, Season
 
 _KINDS = {"month_of_year": "month", "weekday": "weekday"}
+_BANDS = {
+    "below 1000": "below 1,000",
+    "1000 to 9999": "1,000 to 9,999",
+    "10000 to 99999": "10,000 to 99,999",
+    "100000 to 999999": "100,000 to 999,999",
+    "1000000 and more": "1,000,000 and more",
+}
 _SIGNS = {
     "reached_stage": "in stage {stage} within 14 days",
     "activities": "activities within 14 days: at least {count}",
@@ -28,7 +35,7 @@ def of_regularities(found: "Regularities", level: str, language: Language) -> It
     yield said(
         "Wins in the last tenth of the working days, {start} … {end}", language, start=period.start, end=period.end
     )
-    of_closings = ("share of wins", "interval", "if even", "of the amount", "linearity", "won")
+    of_closings = ("share of wins", "interval", "if even", "of the amount", "linearity", "wins")
     yield render.rows_table(
         [said(level.capitalize(), language), *(said(column, language) for column in of_closings)],
         [_closing_row(each, render.entity_title(level, each.entity_name, language)) for each in found.closings],
@@ -36,14 +43,15 @@ def of_regularities(found: "Regularities", level: str, language: Language) -> It
     yield ""
     since = found.since or render.UNDEFINED
     yield said("Days from creation to winning, company, wins since {day}", language, day=since)
-    of_cycles = ("by", "segment", "10 %", "25 %", "median", "75 %", "90 %", "won")
+    of_cycles = ("by", "segment", "10 %", "25 %", "median", "75 %", "90 %", "wins")
     yield render.rows_table(
         [said(column, language) for column in of_cycles], [_cycle_row(each, language) for each in found.cycles]
     )
     yield ""
     yield said("What goes with winning within 180 days, company, deals since {day}", language, day=since)
+    is_one_of_several = found.pipelines > 1
     of_signs = (
-        "pipeline",
+        *(["pipeline"] if is_one_of_several else []),
         "sign",
         "won with it",
         "won without",
@@ -54,7 +62,8 @@ def of_regularities(found: "Regularities", level: str, language: Language) -> It
         "goes with",
     )
     yield render.rows_table(
-        [said(column, language) for column in of_signs], [_sign_row(each, language) for each in found.signs]
+        [said(column, language) for column in of_signs],
+        [_sign_row(each, language)[0 if is_one_of_several else 1 :] for each in found.signs],
     )
     yield said(
         "What goes together need not follow from one another: the sign may be there because the deal is good.", language
@@ -121,13 +130,20 @@ def _closing_row(each: "Closing", whose: str) -> tuple[object, ...]:
 
 def _cycle_row(each: "Cycle", language: Language) -> tuple[object, ...]:
     days = (each.p10_days, each.p25_days, each.median_days, each.p75_days, each.p90_days)
-    segment = "" if each.segment_by == "all" else each.segment
     return (
-        said(each.segment_by, language),
-        segment,
+        said(each.segment_by, language).replace("_", " "),
+        _segment_name(each, language),
         *(render.value_text(quantile, "days") for quantile in days),
         each.won_deals,
     )
+
+
+def _segment_name(each: "Cycle", language: Language) -> str:
+    if each.segment_by == "all":
+        return ""
+    if each.segment_by == "amount_band" and each.segment in _BANDS:
+        return said(_BANDS[each.segment], language)
+    return each.segment_name
 
 
 def _sign_row(each: "EarlySign", language: Language) -> tuple[object, ...]:
@@ -135,15 +151,15 @@ def _sign_row(each: "EarlySign", language: Language) -> tuple[object, ...]:
     difference = each.difference
     pp = said("pp", language)
     return (
-        each.pipeline_id,
+        each.pipeline_name,
         said(_SIGNS[each.sign], language, stage=each.stage_name, count=count),
         render.value_text(each.win_rate_with, "ratio"),
         render.value_text(each.win_rate_without, "ratio"),
         render.UNDEFINED if difference is None else f"{difference * 100:+z,.1f} {pp}",
         _points(each.difference_low, each.difference_high),
         render.value_text(each.odds_ratio, "number"),
-        f"{each.deals_with:,} / {each.deals_without:,}",
-        said(each.goes_with or "too few", language),
+        f"{each.deals_with:,} / {each.deals_without:,}" if each.is_told else render.UNDEFINED,
+        said((each.goes_with or "too few") if each.is_told else "the source does not tell", language),
     )
 
 

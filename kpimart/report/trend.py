@@ -32,9 +32,18 @@ def of_trends(found: Trends, level: str, language: Language) -> Iterator[Rendera
     if through is not None:
         title += f", {said('compared through working day {number}', language, number=through)}"
     yield title
-    headings = ("figure", "on the period before", "on last year", "12 periods", "year to date", "trend", "stands out")
+    headings = (
+        "KPI",
+        "figure",
+        "on the period before",
+        "on last year",
+        "12 periods",
+        "year to date",
+        "trend",
+        "stands out",
+    )
     yield render.rows_table(
-        [said(level.capitalize(), language), "KPI", *(said(heading, language) for heading in headings)],
+        [said(level.capitalize(), language), *(said(heading, language) for heading in headings)],
         [_row(each, period.grain, level, language) for each in found.trends],
     )
 

@@ -29,14 +29,14 @@ def of_weak_spots(
     shown_rows: how many of a kind, None: all.
     """
     period = found.period
-    going_on = "" if found.is_complete else f", {said('going on', language)}"
-    yield said("deals created {start} … {end}", language, start=period.start, end=f"{period.end}{going_on}")
+    yield said(_title(found), language, start=period.start, end=period.end)
     for kind, title in _TITLES.items():
         spots = [spot for spot in found.spots if spot.kind == kind]
         if spots:
             yield ""
             yield f"{said(title, language)}: {len(spots):,}"
-            yield _table(spots if shown_rows is None else spots[:shown_rows], kind, level, language)
+            shown = spots if shown_rows is None else spots[:shown_rows]
+            yield _table(shown, kind, level, language, is_one_of_several=found.pipelines > 1)
             if shown_rows is not None and len(spots) > shown_rows:
                 yield said("and {count} more: --all", language, count=f"{len(spots) - shown_rows:,}")
     if not found.spots:
@@ -46,12 +46,24 @@ def of_weak_spots(
     yield said("too few deals to tell: {count}", language, count=f"{found.too_few:,}")
 
 
-def _table(spots: "Sequence[WeakSpot]", kind: str, level: str, language: Language) -> RenderableType:
+def _title(found: "WeakSpots") -> str:
+    if not found.period.is_complete:
+        return "deals created {start} … {end}, the period goes on"
+    if not found.is_complete:
+        return "deals created {start} … {end}, some still open"
+    return "deals created {start} … {end}"
+
+
+def _table(
+    spots: "Sequence[WeakSpot]", kind: str, level: str, language: Language, *, is_one_of_several: bool
+) -> RenderableType:
+    """is_one_of_several: the company has other pipelines, so that a stage or a reason does not say where it is."""
     unit = "days" if kind == "stage_time" else "ratio"
     columns = [
         *([] if kind == "stage_time" else ["rank"]),
         level.capitalize(),
-        {"win_rate": "pipeline", "loss_reason": "reason"}.get(kind, "stage"),
+        *(["pipeline"] if is_one_of_several else []),
+        *([] if kind == "win_rate" else ["reason" if kind == "loss_reason" else "stage"]),
         "days" if kind == "stage_time" else "share",
         "interval",
         "peers",
@@ -59,14 +71,16 @@ def _table(spots: "Sequence[WeakSpot]", kind: str, level: str, language: Languag
         "stays" if kind == "stage_time" else "deals",
         *([] if kind == "stage_time" else ["leak", "interval of the leak"]),
     ]
-    return render.rows_table([said(each, language) for each in columns], [_row(spot, unit) for spot in spots])
+    rows = [_row(spot, unit, is_one_of_several=is_one_of_several) for spot in spots]
+    return render.rows_table([said(each, language) for each in columns], rows)
 
 
-def _row(spot: "WeakSpot", unit: str) -> tuple[object, ...]:
-    where = {"win_rate": spot.pipeline_id, "loss_reason": spot.loss_reason}.get(spot.kind, spot.stage_name)
+def _row(spot: "WeakSpot", unit: str, *, is_one_of_several: bool) -> tuple[object, ...]:
+    place = spot.loss_reason if spot.kind == "loss_reason" else spot.stage_name
     told = (
         spot.entity_name,
-        where,
+        *([spot.pipeline_name] if is_one_of_several else []),
+        *([] if spot.kind == "win_rate" else [place]),
         f"{render.value_text(spot.value, unit)}{' *' if spot.is_weak else ''}",
         render.interval_text(spot.value_low, spot.value_high, unit),
         render.value_text(spot.peer_value, unit),

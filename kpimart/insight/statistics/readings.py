@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from kpimart.insight.pipeline_names import join_pipelines
 from kpimart.sql import literal
 
 EXPLAINED_KPI = "won_amount"
@@ -73,7 +74,7 @@ class Reading:
     def proof(self, names: Iterable[str], row: Mapping[str, Any]) -> str:
         """The query that returns these figures of a row, and nothing else, from the tables of a release."""
         figures = ", ".join(f"{self.figures[name]} as {name}" for name in names)
-        source = self.source.format(**{table: f"reporting.{table}" for table in self.tables})
+        source = " ".join(self.source.split()).format(**{table: f"reporting.{table}" for table in self.tables})
         found = " and ".join(_equals(key, row[key]) for key in self.keys)
         where = found if self.where == "true" else f"{self.where} and {found}"
         return f"select {figures} from {source} where {where}"
@@ -153,14 +154,19 @@ DRIVERS = Reading(
     is_grouped=True,
 )
 WEAK_SPOTS = Reading(
-    {"weak_spot": "insight.weak_spot"},
-    "{weak_spot}",
+    {"weak_spot": "insight.weak_spot", "funnel_stage": "kpi.funnel_stage"},
+    join_pipelines("{weak_spot}", "{funnel_stage}"),
     {
         name: name
         for name in (
             *("entity_name", "stage_name", "loss_reason", "value", "peer_value", "peer_median", "sample_size"),
             "leak_amount",
         )
+    }
+    | {
+        "pipeline_name": "coalesce(pipeline_name, pipeline_id)",
+        "is_one_of_several": "coalesce(is_one_of_several, false)",
+        "has_open_deals": "not is_complete",
     },
     keys=(*KEYS, "kind", "pipeline_id", "stage_id", "loss_reason"),
     where="is_weak",
@@ -169,6 +175,7 @@ _COUNTED_SPOTS = {
     "spots": "count(*)",
     "compared": "count(*) filter (where status = 'enough')",
     "without_peers": "count(*) filter (where status = 'no_peers')",
+    "has_open_deals": "bool_or(not is_complete)",
 }
 SPOT_COUNTS = Reading({"weak_spot": "insight.weak_spot"}, "{weak_spot}", _COUNTED_SPOTS, is_grouped=True)
 DEPARTMENTS_SPOT_COUNTS = Reading(

@@ -153,11 +153,21 @@ def leak(cohort: str, spots: Sequence[Row], counts_of: Reading, counts: Row) -> 
         ties = [spot for spot in spots if spot["leak_amount"] == row["leak_amount"]]
         among = Phrase(" (among others)", " (среди прочих)") if len(ties) > 1 else Phrase("", "")
         of_department = Phrase("{entity_name}: ", "«{entity_name}»: ") if counts_of.keys != KEYS else Phrase("", "")
+        of_pipeline = _PIPELINE if row["is_one_of_several"] else Phrase("", "")
         gap = _GAP if row["leak_amount"] else Phrase("", "")
-        phrase = _WEAK_SPOT + of_department + _SPOTS[row["kind"]] + gap + among + _END
-        yield Sentence("leak", phrase, WEAK_SPOTS, row, names_said=named)
+        phrase = _WEAK_SPOT + of_department + of_pipeline + _SPOTS[row["kind"]] + gap + among + _END
+        yield Sentence("leak", _told_of_cohort(phrase, row), WEAK_SPOTS, row, names_said=named)
     if not spots:
-        yield Sentence("leak", _without_a_weak_spot(counts), counts_of, counts, names_said=named)
+        phrase = _told_of_cohort(_without_a_weak_spot(counts), counts)
+        yield Sentence("leak", phrase, counts_of, counts, names_said=named)
+
+
+def _told_of_cohort(phrase: Phrase, row: Row) -> Phrase:
+    """The phrase; while deals of its cohort are open, so that it may still change, it says that."""
+    if not row["has_open_deals"]:
+        return phrase
+    cohort = Phrase("{cohort} (some still open)", "{cohort} (часть ещё открыта)")
+    return Phrase(phrase.en.replace("{cohort}", cohort.en), phrase.ru.replace("{cohort}", cohort.ru))
 
 
 def _without_a_weak_spot(counts: Row) -> Phrase:
@@ -242,6 +252,7 @@ _TRENDS = {
 
 
 _WEAK_SPOT = Phrase("Weak spot of deals created in {cohort}, ", "Слабое место, сделки, созданные в {cohort}, ")
+_PIPELINE = Phrase("pipeline {pipeline_name}, ", "воронка «{pipeline_name}», ")
 _SPOTS = {
     "stage_conversion": Phrase(
         "stage {stage_name}: {value:percent} of {sample_size:deal|deals} went on, {peer_value:percent} with others of "

@@ -9,7 +9,7 @@ import pytest
 from rich.console import RenderableType
 
 from kpimart.errors import SettingsError
-from kpimart.insight.customers import read_base, read_cohorts, read_segments
+from kpimart.insight.customers import SegmentCounts, read_base, read_cohorts, read_segments
 from kpimart.publish.contract import BUILT
 from kpimart.render import console
 from kpimart.report import customers as report
@@ -123,6 +123,12 @@ def test_segments_are_those_of_the_departments_above_at_the_last_purchase(
     said = shown(report.of_segments(read_segments(database, level="manager"), "manager", "en"), capsys)
     assert "cannot lose" in said
     assert "not scored" in said
+
+
+def test_a_lost_account_is_no_lost_deal(capsys: pytest.CaptureFixture[str]) -> None:
+    segments = (SegmentCounts("ann", "Ann", {"lost": 3}),)
+    assert "потеряны" in shown(report.of_segments(segments, "manager", "ru"), capsys)
+    assert "lost" in shown(report.of_segments(segments, "manager", "en"), capsys)
 
 
 def test_there_are_no_customers_of_a_week(database: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -153,6 +154,17 @@ def test_people_see_what_is_added_and_what_is_taken_away(database: Path, capsys:
         "closing 6 1,147.00",
         "not in it before, and won 3 1,234.50",
     ]
+
+
+@pytest.mark.parametrize(("amount", "shown_as"), [("0", "0.00"), ("0.004", "0.00"), ("0.01", "−0.01")])
+def test_what_comes_to_nothing_has_no_sign(
+    database: Path, capsys: pytest.CaptureFixture[str], amount: str, shown_as: str
+) -> None:
+    found = read_waterfalls(database, level="manager", period="month", scope="open")
+    (ann,) = found.waterfalls
+    steps = tuple(replace(step, amount=Decimal(amount)) if step.name == "lost" else step for step in ann.steps)
+    told = report.of_waterfalls(replace(found, waterfalls=(replace(ann, steps=steps),)), "manager", "en")
+    assert f"lost −1 {shown_as}" in shown(told, capsys)
 
 
 def test_people_see_what_is_due_and_what_nobody_knows_when(database: Path, capsys: pytest.CaptureFixture[str]) -> None:

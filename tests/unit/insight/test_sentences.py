@@ -87,8 +87,11 @@ BUILD = f"""
         period_grain varchar, period_start date, entity_level varchar, entity_key varchar, entity_name varchar,
         kind varchar, pipeline_id varchar, stage_id varchar, stage_name varchar, loss_reason varchar,
         value decimal(28, 10), peer_value decimal(28, 10), peer_median decimal(28, 10), sample_size bigint,
-        leak_amount decimal(18, 2), is_weak boolean, status varchar
+        leak_amount decimal(18, 2), is_weak boolean, status varchar, is_complete boolean
     );
+
+    create table kpi.funnel_stage as
+    select 'p' as pipeline_id, 'Sales' as pipeline_name;
 """
 RELEASE = """
     attach if not exists ':memory:' as reporting;
@@ -98,6 +101,7 @@ RELEASE = """
     create or replace table reporting.kpi_trend as from insight.kpi_trend;
     create or replace table reporting.kpi_driver as from insight.kpi_driver;
     create or replace table reporting.weak_spot as from insight.weak_spot;
+    create or replace table reporting.funnel_stage as from kpi.funnel_stage;
     create or replace table reporting.kpi_summary as from insight.kpi_summary;
 """
 OF_COMPANY = "entity_level = 'company' and period_grain = 'month' and period_start = date '2026-09-01'"
@@ -215,7 +219,7 @@ def test_the_largest_leak_of_the_quarter_is_told_and_ties_are_not_hidden(build: 
         insert into kpi.kpi_value select * replace ('quarter' as period_grain, date '2026-07-01' as period_start)
         from kpi.kpi_value where period_start = '2026-09-01';
         insert into insight.weak_spot
-        select 'quarter', '2026-07-01', 'department', 'crm:n', 'North {0} "East"', rows.*, 'enough'
+        select 'quarter', '2026-07-01', 'department', 'crm:n', 'North {0} "East"', rows.*, 'enough', true
         from (values
             ('stage_time', 'p', 's', 'Offer', null, 12.26, 8, 8.5, 21, null, true),
             ('win_rate', 'p', null, null, null, 0.25, 0.4, 0.35, 21, 4000, true),
@@ -248,6 +252,47 @@ def test_the_largest_leak_of_the_quarter_is_told_and_ties_are_not_hidden(build: 
     ]
     build.execute("update insight.weak_spot set status = 'no_peers'")
     assert told(build, "leak") == ["Nobody to compare deals created in 2026-Q3 with: 4 comparisons without peers."]
+
+
+def test_of_several_pipelines_it_is_told_in_which_one_it_leaks(build: duckdb.DuckDBPyConnection) -> None:
+    build.execute(
+        """
+        insert into kpi.funnel_stage values ('q', 'Renewals 2'), ('r', 'Sales'), ('r', 'Sales');
+        insert into insight.weak_spot values
+            ('year', '2025-01-01', 'department', 'crm:n', 'North {0} "East"', 'loss_reason', 'q', null, null, 'Price',
+                0.5, 0.2, 0.25, 21, 4000, true, 'enough', true),
+            ('year', '2025-01-01', 'manager', 'crm:1', 'Ann', 'win_rate', 'r', null, null, '(none)', 0.5, 0.6, 0.6, 21,
+                300, true, 'enough', true);
+        """
+    )
+    (english,) = told(build, "leak", whose="department", grain="year")
+    assert english.startswith("Weak spot of deals created in 2025, pipeline Renewals 2, lost for Price: 50.0 % of 21")
+    (russian,) = told(build, "leak", grain="year", language="ru")
+    assert '«North {0} "East"»: воронка «Renewals 2», причина «Price»: проиграно' in russian
+    # Two of one name are told apart.
+    assert "2025, pipeline Sales (r), win rate: 50.0 %" in told(build, "leak", whose="manager", grain="year")[0]
+
+
+def test_while_deals_of_the_cohort_are_open_that_is_said(build: duckdb.DuckDBPyConnection) -> None:
+    build.execute(
+        """
+        insert into insight.weak_spot values
+            ('year', '2025-01-01', 'department', 'crm:n', 'North', 'win_rate', 'p', null, null, '(none)', 0.5, 0.6, 0.6,
+                21, 300, true, 'enough', false),
+            ('year', '2025-01-01', 'manager', 'crm:1', 'Ann', 'win_rate', 'p', null, null, '(none)', 0.5, 0.6, 0.6, 21,
+                300, false, 'enough', false),
+            ('year', '2025-01-01', 'manager', 'crm:1', 'Ann', 'win_rate', 'q', null, null, '(none)', 0.5, 0.6, 0.6, 21,
+                300, false, 'enough', true)
+        """
+    )
+    (weak,) = told(build, "leak", whose="department", grain="year")
+    assert weak.startswith("Weak spot of deals created in 2025 (some still open), win rate: 50.0 % of 21 deals")
+    assert told(build, "leak", whose="manager", grain="year", language="ru") == [
+        "Слабых мест нет, сделки, созданные в 2025 (часть ещё открыта): 2 сравнения с другими, "
+        "заметно хуже — ни одного."
+    ]
+    build.execute("update insight.weak_spot set is_complete = true")
+    assert "still open" not in told(build, "leak", grain="year")[0]
 
 
 def test_what_is_unusual_is_told_the_furthest_first(build: duckdb.DuckDBPyConnection) -> None:

@@ -1,5 +1,6 @@
 """What a person sees of a trend: as much as is known, and why there is no more."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -24,11 +25,15 @@ RISING = Trend(
     last_year_value=None,
     compared_as="whole",
     compared_through=None,
+    rolling_3=None,
+    rolling_6=None,
     rolling_12=Decimal("12000"),
     year_to_date=None,
+    working_day_adjusted_value=None,
     seasonally_adjusted_value=None,
     trend_direction="up",
     slope=Decimal("25.5"),
+    p_value=Decimal("0.001"),
     q_value=Decimal("0.01"),
     shifted_on=date(2026, 2, 1),
     expected_low=Decimal("500"),
@@ -45,6 +50,12 @@ def shown(trend: Trend, period: Period = JUNE, language: Language = "en") -> str
     written = console.file
     assert isinstance(written, StringIO)
     return written.getvalue()
+
+
+def test_in_russian_every_heading_is_russian() -> None:
+    headings = [cell.strip() for cell in shown(RISING, language="ru").splitlines()[2].split("┃")[1:-1]]
+    assert headings[:3] == ["Компания", "показатель", "значение"]
+    assert all(re.fullmatch("[а-яА-Я0-9 ]+", heading) for heading in headings)
 
 
 def test_a_trend_is_told_with_what_stands_out() -> None:

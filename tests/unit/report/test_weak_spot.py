@@ -15,7 +15,8 @@ SPOT = WeakSpot(
     kind="stage_conversion",
     entity_key="ann",
     entity_name="Ann",
-    pipeline_id="p",
+    pipeline_id="crm:1",
+    pipeline_name="New business",
     stage_name="Demo",
     loss_reason="(none)",
     value=Decimal("0.3"),
@@ -23,9 +24,11 @@ SPOT = WeakSpot(
     value_high=Decimal("0.4"),
     peer_value=Decimal("0.5"),
     peer_median=Decimal("0.55"),
+    shrunk_value=Decimal("0.35"),
     sample_size=40,
     gap=Decimal("0.25"),
     is_weak=True,
+    deal_worth=Decimal("100.00"),
     leak_amount=Decimal("1000.00"),
     leak_low=Decimal("600.00"),
     leak_high=Decimal("1400.00"),
@@ -37,6 +40,7 @@ FOUND = WeakSpots(
     is_complete=True,
     spots=(SPOT, replace(SPOT, entity_key="bob", entity_name="Bob", is_weak=False)),
     too_few=7,
+    pipelines=1,
 )
 
 
@@ -56,6 +60,42 @@ def test_a_tie_a_weakness_and_an_interval_are_shown(language: str, deals: str) -
     assert "30.0 % *" in told
     assert "20.0 % … 40.0 %" in told
     assert "600.00 … 1,400.00" in told
+
+
+@pytest.mark.parametrize("kind", ["stage_conversion", "win_rate", "loss_reason", "stage_time"])
+def test_of_several_pipelines_the_name_is_shown_and_of_one_none(kind: str) -> None:
+    spot = replace(SPOT, kind=kind, loss_reason="Price")
+    found = replace(FOUND, spots=(spot, replace(spot, pipeline_id="crm:2", pipeline_name="Renewals")))
+    place = {"win_rate": [], "loss_reason": ["Price"]}.get(kind, ["Demo"])
+
+    def places(told: str) -> list[list[str]]:
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.splitlines() if "│ Ann" in line]
+        return [row[row.index("Ann") + 1 : row.index("30.0 % *" if kind != "stage_time" else "0.3 *")] for row in rows]
+
+    told = printed(replace(found, pipelines=2), "en")
+    assert places(told) == [["New business", *place], ["Renewals", *place]]
+    assert "pipeline" in told
+    assert "crm:1" not in told
+    one = printed(found, "en")
+    assert places(one) == [place, place]
+    assert "pipeline" not in one
+
+
+@pytest.mark.parametrize(
+    ("is_over", "english", "russian"),
+    [
+        (True, "deals created 2025-01-01 … 2025-12-31, some still open", "2025-12-31, часть ещё открыта"),
+        (False, "deals created 2025-01-01 … 2025-12-31, the period goes on", "2025-12-31, период ещё идёт"),
+    ],
+)
+def test_what_may_still_change_is_told_with_why(is_over: bool, english: str, russian: str) -> None:
+    found = replace(FOUND, is_complete=False, period=replace(FOUND.period, is_complete=is_over))
+    assert printed(found, "en").splitlines()[0] == english
+    assert printed(found, "ru").splitlines()[0].endswith(russian)
+    if not is_over:
+        nothing = replace(found, is_complete=True, spots=(), too_few=0)
+        assert printed(nothing, "en").splitlines()[0] == english
+    assert printed(FOUND, "en").splitlines()[0] == "deals created 2025-01-01 … 2025-12-31"
 
 
 def test_what_is_left_out_is_counted() -> None:
