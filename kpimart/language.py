@@ -79,6 +79,8 @@ RUSSIAN = {
     "the median of the values": "медиана значений",
     "as it was set": "как задан",
     "nothing has a value": "значений нет",
+    "no wins in the period": "за период побед нет",
+    "the period goes on; it is told once it is over": "период ещё идёт; об этом будет сказано, когда он закончится",
     "no target was set": "план не задан",
     "{name} is {count}, not 0": "{name} равно {count}, а не 0",
     "none of {name} has a known value": "ни у одной строки {name} значение не известно",

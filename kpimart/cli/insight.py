@@ -205,7 +205,8 @@ def customers(
         str,
         typer.Option(
             "--period",
-            help="month, quarter or year, for the last complete one, or 2026, 2026-Q3, 2026-04; cohorts up to it.",
+            help="month, quarter or year, for the last complete one, or 2026, 2026-Q3, 2026-04; cohorts up to it, "
+            "segments always of the release's last day.",
         ),
     ] = "month",
     lang: Lang = "en",

@@ -40,6 +40,9 @@ def of_regularities(found: "Regularities", level: str, language: Language) -> It
         [said(level.capitalize(), language), *(said(column, language) for column in of_closings)],
         [_closing_row(each, render.entity_title(level, each.entity_name, language)) for each in found.closings],
     )
+    if not found.closings:
+        why = "no wins in the period" if period.is_complete else "the period goes on; it is told once it is over"
+        yield said(why, language)
     yield ""
     since = found.since or render.UNDEFINED
     yield said("Days from creation to winning, company, wins since {day}", language, day=since)

@@ -279,8 +279,8 @@ _SPOTS = {
 }
 _PLACES = {kind: place for place, kind in enumerate(_SPOTS)}
 _GAP = Phrase(
-    "; the gap to the median of {peer_median:percent} goes with {leak_amount:unit}",
-    "; с отставанием от медианы {peer_median:percent} связано {leak_amount:unit}",
+    "; the median peer has {peer_median:percent}, and the gap goes with {leak_amount:unit}",
+    "; у медианного из других {peer_median:percent}, с отставанием связано {leak_amount:unit}",
 )
 _NO_WEAK_SPOT = Phrase(
     "No weak spot among deals created in {cohort}: {compared:comparison|comparisons} with others, none clearly worse.",

@@ -43,7 +43,7 @@ KPI_VALUE = Table(
         Column(
             "unit",
             VARCHAR,
-            "count, ratio (1 is 100 %), days, hours, the code of the base currency (EUR), or that per day (EUR_per_day).",
+            "count, ratio (1: 100 %), days, hours, the code of the base currency (EUR), or that per day (EUR_per_day).",
         ),
         Column("sample_size", BIGINT, "How many deals, leads or customers the figure rests on."),
     ),

@@ -230,11 +230,11 @@ def test_the_largest_leak_of_the_quarter_is_told_and_ties_are_not_hidden(build: 
     )
     assert told(build, "leak", whose="department") == [
         "Weak spot of deals created in 2026-Q3, win rate: 25.0 % of 21 deals, 40.0 % with others of the same mix; "
-        "the gap to the median of 35.0 % goes with 4,000.00 EUR (among others)."
+        "the median peer has 35.0 %, and the gap goes with 4,000.00 EUR (among others)."
     ]
     assert told(build, "leak", language="ru") == [
         'Слабое место, сделки, созданные в 2026-Q3, «North {0} "East"»: доля выигранных: 25.0 % из 21 сделки, у других '
-        "при том же составе 40.0 %; с отставанием от медианы 35.0 % связано 4,000.00 EUR (среди прочих)."
+        "при том же составе 40.0 %; у медианного из других 35.0 %, с отставанием связано 4,000.00 EUR (среди прочих)."
     ]
     assert told(build, "leak", whose="manager") == ["Nothing of deals created in 2026-Q3 to compare: 0 comparisons."]
     build.execute("update insight.weak_spot set is_weak = kind = 'stage_time'")

@@ -28,10 +28,10 @@ SIGN = EarlySign(
 BUYING = Buying(2341, Decimal(91), Decimal("211.00"), Decimal("327.5"), 1094, 16)
 
 
-def printed(language: Language, **known: Any) -> str:
+def printed(language: Language, period: Period = QUARTER, **known: Any) -> str:
     nothing = {"closings": (), "since": None, "cycles": (), "signs": (), "seasons": (), "buying": None, "pipelines": 1}
     console = Console(width=200, record=True)
-    for part in of_regularities(Regularities(QUARTER, **{**nothing, **known}), "company", language):
+    for part in of_regularities(Regularities(period, **{**nothing, **known}), "company", language):
         console.print(part)
     return console.export_text()
 
@@ -43,6 +43,11 @@ def test_a_season_has_a_name_and_a_month_of_a_year_of_weeks_its_number(language:
     rows = [line.split("│")[2:5] for line in printed(language, seasons=SEASONS).splitlines() if line.startswith("│")]
     found = [tuple(cell.strip() for cell in row) for row in rows]
     assert found == [(names[0], "1.50", "2"), (names[1], "0.50", "2"), (names[2], "1.16", "148")]
+
+
+def test_a_period_without_closings_says_why() -> None:
+    assert "no wins in the period" in printed("en")
+    assert "период ещё идёт" in printed("ru", replace(QUARTER, is_complete=False))
 
 
 def test_purchases_are_told_in_a_sentence() -> None:
