@@ -381,13 +381,41 @@ def waterfall_of(**columns: int) -> str:
     )
 
 
+# A win of February that was taken back in March.
+TAKEN_BACK = {
+    "dim_period": values("period_grain, period_start, period_end", f"{MONTH}, date '2026-03-31'"),
+    "dim_period_day": values("day, period_grain, period_start", f"date '2026-03-05', {MONTH}"),
+    "bridge_entity": values(
+        "organisation_id, manager_id, department_id, entity_id", "1, 'ann', 'east', 1", "1, 'ann', 'east', 2"
+    ),
+    "kpi_counted_event": values(
+        "organisation_id, manager_id, department_id, event_type, sign, credited_on, occurred_on",
+        "1, 'ann', 'east', 'won', -1, date '2026-02-20', date '2026-03-05'",
+    ),
+}
 WATERFALLS = {
+    **TAKEN_BACK,
     "dim_entity": values("entity_id, entity_level, entity_key", "1, 'company', 'company'", "2, 'manager', 'manager'"),
     "pipeline_waterfall": waterfall_of(),
     "kpi_measure": values(
-        "cut_id, period_grain, period_start, entity_id, open_deals, stale_open_deals",
-        f"0, {MONTH}, 1, 1, 1",
-        f"0, {MONTH}, 2, 1, 1",
+        "cut_id, period_grain, period_start, entity_id, open_deals, stale_open_deals, won_deals",
+        f"0, {MONTH}, 1, 1, 1, 0",
+        f"0, {MONTH}, 2, 1, 1, 0",
+    ),
+}
+# Two were won in March, of which one was taken back in April.
+PATTERNS = {
+    **WATERFALLS,
+    "kpi_counted_event": (
+        f"{TAKEN_BACK['kpi_counted_event']} "
+        "union all select 1, 'ann', 'east', 'won', -1, date '2026-03-05', date '2026-04-01'"
+    ),
+    "kpi_measure": values(
+        "cut_id, period_grain, period_start, entity_id, won_deals", f"0, {MONTH}, 1, 1", f"0, {MONTH}, 2, 1"
+    ),
+    "closing_pattern": values(
+        "period_grain, period_start, entity_level, entity_key, won_deals",
+        *(f"{MONTH}, '{level}', '{level}', 1" for level in ("company", "manager")),
     ),
 }
 DISCIPLINE = (
@@ -702,8 +730,17 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "a win of nobody": changed(WATERFALLS, pipeline_waterfall=waterfall_of(won_within_deals=1)),
             "another pipeline than the KPI's": changed(
                 WATERFALLS,
-                kpi_measure=values("cut_id, period_grain, period_start, entity_id, open_deals", f"0, {MONTH}, 1, 2"),
+                kpi_measure=values(
+                    "cut_id, period_grain, period_start, entity_id, open_deals, won_deals", f"0, {MONTH}, 1, 2, 0"
+                ),
             ),
+            "a win that the KPI does not have": changed(
+                WATERFALLS,
+                kpi_measure=values(
+                    "cut_id, period_grain, period_start, entity_id, open_deals, won_deals", f"0, {MONTH}, 1, 1, -1"
+                ),
+            ),
+            "a win that only the KPI took back": changed(WATERFALLS, dim_period_day="select null as day limit 0"),
         },
     ),
     "discipline_is_counted_once": (
@@ -713,6 +750,17 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "a deal of nobody": discipline_of("2, 1, 1, 1, 'open_amount', 9, 0"),
             "another share than the KPI's": discipline_of("1, 1, 0, 0, 'open_amount', 9, 9"),
             "a strict figure that flatters": discipline_of("1, 1, 1, 1, 'win_rate', 0.5, 0.6"),
+        },
+    ),
+    "a_closing_pattern_has_the_wins_that_stand": (
+        PATTERNS,
+        {
+            "a win that was taken back": changed(
+                PATTERNS, closing_pattern=PATTERNS["closing_pattern"].replace("'manager', 1", "'manager', 2")
+            ),
+            "a win that stands and is not there": changed(
+                PATTERNS, closing_pattern=PATTERNS["closing_pattern"].replace("'company', 1", "'company', 0")
+            ),
         },
     ),
     "driver_inputs_add_up": (
