@@ -431,6 +431,12 @@ def discipline_of(company: str) -> Rows:
     return {**WATERFALLS, "crm_discipline": told}
 
 
+def wins_of(said: str) -> Rows:
+    """What is said of March's wins of the company, and so of those of its only manager."""
+    rows = (f"'backdated_win', {MONTH}, '{level}', '{level}', {said}" for level in ("company", "manager"))
+    return {**WATERFALLS, "crm_discipline": values(f"{DISCIPLINE}, amount_concerned", *rows)}
+
+
 # Test → rows in which all is well, and the same with a fault, by what the fault is.
 FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
     "one_build_is_being_made": (ORGANISATION, {"no build": {}}),
@@ -744,12 +750,24 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
         },
     ),
     "discipline_is_counted_once": (
-        discipline_of("1, 1, 1, 1, 'open_amount', 9, 0"),
+        changed(
+            WATERFALLS,
+            crm_discipline=" union all by name ".join(
+                told["crm_discipline"]
+                for told in (
+                    discipline_of("1, 1, 1, 1, 'open_amount', 9, 0"),
+                    wins_of("1, 1, 1, 1, 'won_amount', 90, 60, 30"),
+                )
+            ),
+        ),
         {
             "more than there are": discipline_of("1, 1, 2, 1, 'open_amount', 9, 0"),
             "a deal of nobody": discipline_of("2, 1, 1, 1, 'open_amount', 9, 0"),
             "another share than the KPI's": discipline_of("1, 1, 0, 0, 'open_amount', 9, 9"),
             "a strict figure that flatters": discipline_of("1, 1, 1, 1, 'win_rate', 0.5, 0.6"),
+            "a win that the KPI does not have": wins_of("2, 1, 1, 1, 'won_amount', 90, 60, 30"),
+            "a win that only the KPI has": wins_of("0, 0, 0, 0, 'won_amount', 90, 90, null"),
+            "a strict figure that leaves out more": wins_of("1, 1, 1, 1, 'won_amount', 90, 30, 30"),
         },
     ),
     "a_closing_pattern_has_the_wins_that_stand": (

@@ -130,7 +130,9 @@ CRM_DISCIPLINE = Table(
         Column(
             "deals",
             BIGINT,
-            "Deals that the rule is about: open on the evening of the last day; of backdated_win, won in the period.",
+            "Deals that the rule is about: open on the evening of the last day; of backdated_win, won in the period "
+            "and not taken back in it, which is the KPI won_deals plus the wins of earlier periods that were taken "
+            "back in this one.",
         ),
         Column("deals_looked_at", BIGINT, "Those of them of which the source tells what the rule asks."),
         Column(
