@@ -209,3 +209,37 @@ wins as (
 
 )
 {%- endmacro %}
+
+{#-
+    A CTE, `taken_back`: how many wins of before each period were taken back in it, by whoever they are credited to. What was
+    won in a period and stood when it ended is the KPI won_deals plus these. Or `taken_back_since`: how many of its own were
+    taken back after it.
+-#}
+{% macro wins_taken_back(since=false) -%}
+{{ 'taken_back_since' if since else 'taken_back' }} as (
+
+    select
+        periods.period_grain,
+        periods.period_start,
+        entities.entity_level,
+        entities.entity_key,
+        -sum(events.sign) as deals
+    from {{ ref('kpi_counted_event') }} as events
+    inner join {{ ref('dim_period_day') }} as period_days
+        on events.{{ 'credited_on' if since else 'occurred_on' }} = period_days.day
+    inner join {{ ref('dim_period') }} as periods
+        on period_days.period_grain = periods.period_grain and period_days.period_start = periods.period_start
+    inner join {{ ref('bridge_entity') }} as bridge
+        on
+            events.organisation_id = bridge.organisation_id
+            and events.manager_id = bridge.manager_id
+            and events.department_id = bridge.department_id
+    inner join {{ ref('dim_entity') }} as entities
+        on bridge.entity_id = entities.entity_id
+    where
+        events.event_type = 'won'
+        and {{ 'events.occurred_on > periods.period_end' if since else 'events.credited_on < periods.period_start' }}
+    group by periods.period_grain, periods.period_start, entities.entity_level, entities.entity_key
+
+)
+{%- endmacro %}

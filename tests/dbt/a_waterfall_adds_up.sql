@@ -78,6 +78,21 @@ measured as (
 
 ),
 
+measured_wins as (
+
+    select
+        measured.period_grain,
+        measured.period_start,
+        measured.won_deals
+    from {{ ref('kpi_measure') }} as measured
+    inner join {{ ref('dim_entity') }} as entities
+        on measured.entity_id = entities.entity_id
+    where measured.cut_id = {{ main_cut() }} and entities.entity_level = 'company'
+
+),
+
+{{ wins_taken_back() }},
+
 faults as (
 
     select
@@ -166,6 +181,29 @@ faults as (
     where
         measured.open_deals <> coalesce(of_rows.closing_deals, 0)
         or measured.open_amount <> coalesce(of_rows.closing_amount, 0)
+
+    union all
+
+    select
+        'not the wins of the KPIs' as fault,
+        of_rows.scope,
+        of_rows.period_grain,
+        of_rows.period_start,
+        of_rows.entity_key
+    from of_rows
+    left join measured_wins
+        on
+            of_rows.period_grain = measured_wins.period_grain
+            and of_rows.period_start = measured_wins.period_start
+    left join taken_back
+        on
+            of_rows.entity_level = taken_back.entity_level
+            and of_rows.period_grain = taken_back.period_grain
+            and of_rows.period_start = taken_back.period_start
+    where
+        of_rows.entity_level = 'company'
+        and of_rows.won_deals + of_rows.won_within_deals
+        <> coalesce(measured_wins.won_deals, 0) + coalesce(taken_back.deals, 0)
 
 )
 

@@ -33,13 +33,16 @@ measured as (
         entities.entity_level,
         entities.entity_key,
         measured.open_deals,
-        measured.stale_open_deals
+        measured.stale_open_deals,
+        measured.won_deals
     from {{ ref('kpi_measure') }} as measured
     inner join {{ ref('dim_entity') }} as entities
         on measured.entity_id = entities.entity_id
     where measured.cut_id = {{ main_cut() }}
 
 ),
+
+{{ wins_taken_back() }},
 
 faults as (
 
@@ -91,6 +94,34 @@ faults as (
         and (
             discipline.deals <> measured.open_deals
             or coalesce(discipline.deals_concerned, 0) <> measured.stale_open_deals
+        )
+
+    union all
+
+    select
+        'not the wins of the KPIs' as fault,
+        discipline.rule,
+        discipline.period_grain,
+        discipline.period_start,
+        discipline.entity_key
+    from discipline
+    left join measured
+        on
+            discipline.period_grain = measured.period_grain
+            and discipline.period_start = measured.period_start
+            and discipline.entity_level = measured.entity_level
+            and discipline.entity_key = measured.entity_key
+    left join taken_back
+        on
+            discipline.period_grain = taken_back.period_grain
+            and discipline.period_start = taken_back.period_start
+            and discipline.entity_level = taken_back.entity_level
+            and discipline.entity_key = taken_back.entity_key
+    where
+        discipline.rule = 'backdated_win'
+        and (
+            discipline.deals <> coalesce(measured.won_deals, 0) + coalesce(taken_back.deals, 0)
+            or discipline.strict_kpi_value <> discipline.kpi_value - coalesce(discipline.amount_concerned, 0)
         )
 
 )

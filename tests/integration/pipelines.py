@@ -27,12 +27,13 @@ class Open:
 
 @dataclass(frozen=True)
 class Closing:
-    """How a deal was closed, on the last evening on which that stood."""
+    """How a deal was closed, as it stood on the evening of that day; `until`: the day on which it was taken back."""
 
     day: date
     outcome: str
     seat: Seat
     cents: int | None
+    until: date = date.max
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def steps_of(
 ) -> Iterable[tuple[str, int | None]]:
     before, after = deal.on(start - timedelta(days=1)), deal.on(end)
     was, stays = (state if state and is_due(state, due_by) else None for state in (before, after))
-    closed = [closing for closing in deal.closings if start <= closing.day <= end]
+    closed = [closing for closing in deal.closings if start <= closing.day <= end < closing.until]
     had, has = (state is not None and state.seat in seats for state in (was, stays))
     if was and had:
         yield "opening", was.cents

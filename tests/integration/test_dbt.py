@@ -381,13 +381,41 @@ def waterfall_of(**columns: int) -> str:
     )
 
 
+# A win of February that was taken back in March.
+TAKEN_BACK = {
+    "dim_period": values("period_grain, period_start, period_end", f"{MONTH}, date '2026-03-31'"),
+    "dim_period_day": values("day, period_grain, period_start", f"date '2026-03-05', {MONTH}"),
+    "bridge_entity": values(
+        "organisation_id, manager_id, department_id, entity_id", "1, 'ann', 'east', 1", "1, 'ann', 'east', 2"
+    ),
+    "kpi_counted_event": values(
+        "organisation_id, manager_id, department_id, event_type, sign, credited_on, occurred_on",
+        "1, 'ann', 'east', 'won', -1, date '2026-02-20', date '2026-03-05'",
+    ),
+}
 WATERFALLS = {
+    **TAKEN_BACK,
     "dim_entity": values("entity_id, entity_level, entity_key", "1, 'company', 'company'", "2, 'manager', 'manager'"),
     "pipeline_waterfall": waterfall_of(),
     "kpi_measure": values(
-        "cut_id, period_grain, period_start, entity_id, open_deals, stale_open_deals",
-        f"0, {MONTH}, 1, 1, 1",
-        f"0, {MONTH}, 2, 1, 1",
+        "cut_id, period_grain, period_start, entity_id, open_deals, stale_open_deals, won_deals",
+        f"0, {MONTH}, 1, 1, 1, 0",
+        f"0, {MONTH}, 2, 1, 1, 0",
+    ),
+}
+# Two were won in March, of which one was taken back in April.
+PATTERNS = {
+    **WATERFALLS,
+    "kpi_counted_event": (
+        f"{TAKEN_BACK['kpi_counted_event']} "
+        "union all select 1, 'ann', 'east', 'won', -1, date '2026-03-05', date '2026-04-01'"
+    ),
+    "kpi_measure": values(
+        "cut_id, period_grain, period_start, entity_id, won_deals", f"0, {MONTH}, 1, 1", f"0, {MONTH}, 2, 1"
+    ),
+    "closing_pattern": values(
+        "period_grain, period_start, entity_level, entity_key, won_deals",
+        *(f"{MONTH}, '{level}', '{level}', 1" for level in ("company", "manager")),
     ),
 }
 DISCIPLINE = (
@@ -401,6 +429,12 @@ def discipline_of(company: str) -> Rows:
     rows = (("company", company), ("manager", "1, 1, 1, 1, 'open_amount', 9, 0"))
     told = values(DISCIPLINE, *(f"'stale_deal', {MONTH}, '{level}', '{level}', {said}" for level, said in rows))
     return {**WATERFALLS, "crm_discipline": told}
+
+
+def wins_of(said: str) -> Rows:
+    """What is said of March's wins of the company, and so of those of its only manager."""
+    rows = (f"'backdated_win', {MONTH}, '{level}', '{level}', {said}" for level in ("company", "manager"))
+    return {**WATERFALLS, "crm_discipline": values(f"{DISCIPLINE}, amount_concerned", *rows)}
 
 
 # Test → rows in which all is well, and the same with a fault, by what the fault is.
@@ -702,17 +736,49 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "a win of nobody": changed(WATERFALLS, pipeline_waterfall=waterfall_of(won_within_deals=1)),
             "another pipeline than the KPI's": changed(
                 WATERFALLS,
-                kpi_measure=values("cut_id, period_grain, period_start, entity_id, open_deals", f"0, {MONTH}, 1, 2"),
+                kpi_measure=values(
+                    "cut_id, period_grain, period_start, entity_id, open_deals, won_deals", f"0, {MONTH}, 1, 2, 0"
+                ),
             ),
+            "a win that the KPI does not have": changed(
+                WATERFALLS,
+                kpi_measure=values(
+                    "cut_id, period_grain, period_start, entity_id, open_deals, won_deals", f"0, {MONTH}, 1, 1, -1"
+                ),
+            ),
+            "a win that only the KPI took back": changed(WATERFALLS, dim_period_day="select null as day limit 0"),
         },
     ),
     "discipline_is_counted_once": (
-        discipline_of("1, 1, 1, 1, 'open_amount', 9, 0"),
+        changed(
+            WATERFALLS,
+            crm_discipline=" union all by name ".join(
+                told["crm_discipline"]
+                for told in (
+                    discipline_of("1, 1, 1, 1, 'open_amount', 9, 0"),
+                    wins_of("1, 1, 1, 1, 'won_amount', 90, 60, 30"),
+                )
+            ),
+        ),
         {
             "more than there are": discipline_of("1, 1, 2, 1, 'open_amount', 9, 0"),
             "a deal of nobody": discipline_of("2, 1, 1, 1, 'open_amount', 9, 0"),
             "another share than the KPI's": discipline_of("1, 1, 0, 0, 'open_amount', 9, 9"),
             "a strict figure that flatters": discipline_of("1, 1, 1, 1, 'win_rate', 0.5, 0.6"),
+            "a win that the KPI does not have": wins_of("2, 1, 1, 1, 'won_amount', 90, 60, 30"),
+            "a win that only the KPI has": wins_of("0, 0, 0, 0, 'won_amount', 90, 90, null"),
+            "a strict figure that leaves out more": wins_of("1, 1, 1, 1, 'won_amount', 90, 30, 30"),
+        },
+    ),
+    "a_closing_pattern_has_the_wins_that_stand": (
+        PATTERNS,
+        {
+            "a win that was taken back": changed(
+                PATTERNS, closing_pattern=PATTERNS["closing_pattern"].replace("'manager', 1", "'manager', 2")
+            ),
+            "a win that stands and is not there": changed(
+                PATTERNS, closing_pattern=PATTERNS["closing_pattern"].replace("'company', 1", "'company', 0")
+            ),
         },
     ),
     "driver_inputs_add_up": (

@@ -71,7 +71,7 @@ SELLERS: Entities = {
     **{("manager", name): frozenset(seat for seat in SEATS if seat[0] == name) for name in ("m1", "m2", "m3")},
 }
 EVENTS = ("amount", "owner", "due", "stage", "won", "won", "lost", "vanish")
-Event = tuple[str, str, int, date, str, str, Decimal | None]
+Event = tuple[str, str, int, date, date, str, str, Decimal | None]
 Interval = tuple[str, bool, date, date | None, str, str, Decimal | None, date | None]
 
 
@@ -122,13 +122,15 @@ def standing(events: Sequence[Event]) -> tuple[Closing, ...]:
     """What a deal was closed by on days that end with more closings of a kind and a seat than were taken back."""
     days: dict[tuple[date, str, Seat], list[Event]] = {}
     for event in events:
-        _, outcome, _, day, manager, department, _ = event
-        days.setdefault((day, outcome, (manager, department)), []).append(event)
-    return tuple(
-        Closing(day, outcome, seat, total([cents_of(event) for event in of_day]))
-        for (day, outcome, seat), of_day in sorted(days.items())
-        if sum(sign for _, _, sign, *_ in of_day) > 0
-    )
+        _, outcome, _, _, credited, manager, department, _ = event
+        days.setdefault((credited, outcome, (manager, department)), []).append(event)
+    closings = []
+    for (credited, outcome, seat), entries in sorted(days.items()):
+        of_day = [event for event in entries if event[3] == credited]
+        if sum(sign for _, _, sign, *_ in of_day) > 0:
+            until = min((day for _, _, _, day, *_ in entries if day != credited), default=date.max)
+            closings.append(Closing(credited, outcome, seat, total([cents_of(event) for event in of_day]), until))
+    return tuple(closings)
 
 
 def some_cents(chance: random.Random) -> int | None:
@@ -149,7 +151,7 @@ def told_of(state: Open) -> tuple[str, str, Decimal | None, date | None]:
 
 def event_of(name: str, closing: Closing, day: date, sign: int) -> Event:
     """A closing; or what takes it back, with its credit and its amount, when that happens."""
-    return name, closing.outcome, sign, day, *closing.seat, amount_of(closing.cents)
+    return name, closing.outcome, sign, day, closing.day, *closing.seat, amount_of(closing.cents)
 
 
 def cents_of(event: Event) -> int | None:
@@ -189,7 +191,7 @@ def ask(model: str, intervals: Sequence[Interval], events: Sequence[Event], thre
         connection.execute("create schema core; create schema kpi")
         names = "deal_id is_dated started_on ended_on manager_id department_id amount expected_close_on"
         connection.register("intervals", columns_of(names, intervals, amount=money))
-        names = "deal_id event_type sign occurred_on manager_id department_id amount"
+        names = "deal_id event_type sign occurred_on credited_on manager_id department_id amount"
         connection.register("events", columns_of(names, events, amount=money))
         numbered = list(enumerate(SELLERS.items()))
         entities = [(number, level, key) for number, ((level, key), _) in numbered]

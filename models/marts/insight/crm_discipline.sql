@@ -1,5 +1,6 @@
 -- One row per rule of keeping a CRM, period and entity: the deals that break it on the evening of the period's last day
--- (of back-dated wins: among those won in it), and the KPI that they flatter, as it is and as it would be without them.
+-- (of back-dated wins: among those won in it that it did not take back), and the KPI that they flatter, as it is and as it
+-- would be without them.
 --
 -- What a source does not tell cannot be looked at: a CRM in which no close date was ever moved by then, no step ever
 -- planned, or whose wins had all happened before it was read first.
@@ -176,23 +177,28 @@ open_deals as (
 
 ),
 
----------- the wins of the period
+---------- the wins of the period that stood when it ended
 
+-- A win that was taken back within its period is none of it; what takes back one of before the period is none either.
 wins as (
 
     select
         events.deal_id,
+        period_days.period_grain,
+        period_days.period_start,
         events.organisation_id,
         events.manager_id,
         events.department_id,
-        events.occurred_on,
         sum(events.sign * events.amount) as amount,
         min(case when events.sign > 0 then events.recorded_at end) as recorded_at,
         min(case when events.sign > 0 then events.occurred_at end) as occurred_at
     from events
-    where events.event_type = 'won'
+    inner join period_days
+        on events.occurred_on = period_days.day
+    where events.event_type = 'won' and events.credited_on >= period_days.period_start
     group by
-        events.deal_id, events.organisation_id, events.manager_id, events.department_id, events.occurred_on
+        events.deal_id, period_days.period_grain, period_days.period_start, events.organisation_id,
+        events.manager_id, events.department_id, events.credited_on
     having sum(events.sign) > 0
 
 ),
@@ -210,10 +216,8 @@ wins_in_periods as (
         wins.occurred_at >= crms.read_from and wins.recorded_at >= wins.occurred_at as tells_recording,
         {{ business_date('wins.recorded_at') }} > periods.period_end + 1 as is_late
     from wins
-    inner join period_days
-        on wins.occurred_on = period_days.day
     inner join periods
-        on period_days.period_grain = periods.period_grain and period_days.period_start = periods.period_start
+        on wins.period_grain = periods.period_grain and wins.period_start = periods.period_start
     left join crms
         on split_part(wins.deal_id, ':', 1) = crms.crm
 

@@ -182,15 +182,17 @@ states as (
 
 ),
 
----------- closings that stood on the evening of their day
+---------- closings that stood on the evening of their day, until they were taken back
 
-closings as (
+closing_days as (
 
     select
         events.deal_id,
         events.event_type as outcome,
-        events.occurred_on as closed_on,
+        events.credited_on as closed_on,
+        events.occurred_on as day,
         seats.seat_id,
+        sum(events.sign) as closing_count,
         sum(events.sign * events.amount) as amount
     from {{ ref('kpi_counted_event') }} as events
     inner join seats
@@ -199,19 +201,23 @@ closings as (
             and events.manager_id = seats.manager_id
             and events.department_id = seats.department_id
     where events.event_type in ('won', 'lost')
-    group by events.deal_id, events.event_type, events.occurred_on, seats.seat_id
-    having sum(events.sign) > 0
+    group by events.deal_id, events.event_type, events.credited_on, events.occurred_on, seats.seat_id
 
 ),
 
-followed_closings as (
+closings as (
 
     select
-        *,
-        lead(closed_on, 1, date '9999-12-31') over (
-            partition by deal_id order by closed_on, outcome, seat_id
-        ) as closed_again_on
-    from closings
+        deal_id,
+        outcome,
+        closed_on,
+        seat_id,
+        sum(amount) filter (where day = closed_on) as amount,
+        -- a new amount takes the closing back and brings it again, on one day
+        coalesce(min(day) filter (where closing_count < 0), date '9999-12-31') as taken_back_on
+    from closing_days
+    group by deal_id, outcome, closed_on, seat_id
+    having sum(closing_count) filter (where day = closed_on) > 0
 
 ),
 
@@ -293,12 +299,12 @@ before_and_after as (
             touched.deal_id = closed.deal_id
             and periods.last_day >= closed.started_on
             and periods.last_day < closed.ended_on
-    left join followed_closings as closings
+    left join closings
         on
             touched.deal_id = closings.deal_id
             and periods.period_start <= closings.closed_on
             and periods.last_day >= closings.closed_on
-            and periods.last_day < closings.closed_again_on
+            and periods.last_day < closings.taken_back_on
     left join first_closings
         on touched.deal_id = first_closings.deal_id
 

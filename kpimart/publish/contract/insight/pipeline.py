@@ -47,7 +47,7 @@ PIPELINE_WATERFALL = Table(
         Column("increased_amount", PIPELINE_AMOUNT, "What their amounts grew by."),
         Column("reopened_deals", BIGINT, "Deals that came by being opened again."),
         Column("reopened_amount", PIPELINE_AMOUNT, "Their amounts at the closing.", nullable=True),
-        Column("won_deals", BIGINT, "Deals that left by being won."),
+        Column("won_deals", BIGINT, "Deals that left by being won, taken from whoever had them at the opening."),
         Column("won_amount", PIPELINE_AMOUNT, "Their amounts at the opening.", nullable=True),
         Column("lost_deals", BIGINT, "Deals that left by being lost."),
         Column("lost_amount", PIPELINE_AMOUNT, "Their amounts at the opening.", nullable=True),
@@ -77,7 +77,9 @@ PIPELINE_WATERFALL = Table(
         Column(
             "won_within_deals",
             BIGINT,
-            "Deals in neither pipeline that were won in the period, as were those created in it; in no other column.",
+            "Deals in neither pipeline that were won in the period, as were those created in it; in no other column. "
+            "Of the company it comes, with won_deals, to the KPI won_deals plus the wins of earlier periods that were "
+            "taken back in this one.",
         ),
         Column("won_within_amount", PIPELINE_AMOUNT, "Their amounts as they were won.", nullable=True),
         Column(
@@ -128,7 +130,9 @@ CRM_DISCIPLINE = Table(
         Column(
             "deals",
             BIGINT,
-            "Deals that the rule is about: open on the evening of the last day; of backdated_win, won in the period.",
+            "Deals that the rule is about: open on the evening of the last day; of backdated_win, won in the period "
+            "and not taken back in it, which is the KPI won_deals plus the wins of earlier periods that were taken "
+            "back in this one.",
         ),
         Column("deals_looked_at", BIGINT, "Those of them of which the source tells what the rule asks."),
         Column(

@@ -40,7 +40,8 @@ CLOSING_PATTERN = Table(
         Column(
             "won_deals",
             BIGINT,
-            "Deals won in the period, and not taken back; the same in each of its rows, as the next.",
+            "Deals won in the period, and not taken back in it or since, unlike the KPI won_deals, which has each win "
+            "in the period in which it is won or taken back; the same in each of its rows, as the next.",
         ),
         Column("won_amount", AMOUNT, "What they brought."),
         Column(
