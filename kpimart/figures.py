@@ -30,7 +30,10 @@ _PERIOD_PATTERNS = {
 
 @dataclass(frozen=True)
 class Period:
-    """A period of the release, and the one before it, whose figures show where things move."""
+    """A period of the release, and the one before it, whose figures show where things move.
+
+    start_before: None where there is none, or only a part of it is known: with a part nothing is compared.
+    """
 
     grain: str
     start: date
@@ -239,14 +242,14 @@ def read_periods(database: Path, grain: str) -> dict[str, Period]:
     """Name → period, of all that the release has of a grain, the last first."""
     with open_database(database) as connection:
         rows = connection.execute(
-            """
+            f"""
             select
                 period_name,
                 period_grain,
                 period_start,
                 period_end,
                 is_complete,
-                lag(period_start) over (order by period_start)
+                {_start_before(connection)}
             from dim_period
             where period_grain = ?
             order by period_start desc
@@ -320,9 +323,9 @@ def find_period(connection: duckdb.DuckDBPyConnection, asked: str) -> Period:
     """The period that is asked for, as `read_figures` takes it; raises SettingsError if the release has none such."""
     grain, name = _asked(asked)
     row: Any = connection.execute(
-        """
+        f"""
         with periods as (
-            select *, lag(period_start) over (order by period_start) as start_before
+            select *, {_start_before(connection)} as start_before
             from dim_period
             where period_grain = $grain
         )
@@ -342,6 +345,15 @@ def find_period(connection: duckdb.DuckDBPyConnection, asked: str) -> Period:
         there = f"it has those from {names[0][0]} to {names[-1][0]}" if names else "it has none at all"
         raise SettingsError(f"period {asked}: the release has no {missing}; {there}")
     return Period(*row)
+
+
+def _start_before(connection: duckdb.DuckDBPyConnection) -> str:
+    """The expression of the start of the period before it, if all of that is known; an older release cannot tell."""
+    tells = connection.execute(
+        "select count(*) from duckdb_columns() where table_name = 'dim_period' and column_name = 'is_covered'"
+    ).fetchall() == [(1,)]
+    start = "case when is_covered then period_start end" if tells else "period_start"
+    return f"lag({start}) over (order by period_start)"
 
 
 def _asked(asked: str) -> tuple[str, str | None]:

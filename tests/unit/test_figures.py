@@ -130,6 +130,25 @@ def test_nothing_is_before_the_first_period(database: Path) -> None:
     assert [figure.value_before for figure in found.figures] == [None]
 
 
+@pytest.mark.parametrize(
+    ("change", "start_before"),
+    [
+        ("update dim_period set is_covered = false where period_start = date '2026-11-01'", None),
+        ("alter table dim_period drop column is_covered", date(2026, 11, 1)),
+    ],
+    ids=["of which a part is known", "in an older release, which cannot tell"],
+)
+def test_a_period_before(database: Path, tmp_path: Path, change: str, start_before: date | None) -> None:
+    copy = tmp_path / "reporting.duckdb"
+    copy.write_bytes(database.read_bytes())
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute(change)
+    found = read(copy, "2026-12")
+    assert found.period.start_before == start_before
+    assert read_periods(copy, "month")["2026-12"] == found.period
+    assert [figure.value_before for figure in found.figures] == [Decimal(1000000) if start_before else None]
+
+
 def test_an_undefined_figure_is_there_and_none(database: Path) -> None:
     (figure,) = read(database, "2027-01", "win_rate").figures
     assert figure == Figure("company", "Company", "win_rate", None, Decimal("0.615"), "ratio", 7)
