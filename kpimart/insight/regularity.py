@@ -27,7 +27,7 @@ _IS_TOLD = """
     end as is_told
 """
 
-_SEGMENTS = "(select *, case when segment_by = 'pipeline' then segment end as pipeline_id from cycle_length) as cycles"
+_SEGMENTS = "(select *, case when segment_by = 'pipeline' then segment end as pipeline_id from cycle_length)"
 
 
 @dataclass(frozen=True)
@@ -196,9 +196,8 @@ def _signs(connection: duckdb.DuckDBPyConnection) -> tuple[EarlySign, ...]:
     rows = connection.execute(
         f"""
         select
-            pipeline_id, coalesce(pipeline_name, pipeline_id), sign, stage_name, fewest_activities, deals_with,
-            deals_without, win_rate_with, win_rate_without, difference, difference_low, difference_high, odds_ratio,
-            goes_with, {_IS_TOLD}
+            pipeline_id, pipeline_name, sign, stage_name, fewest_activities, deals_with, deals_without, win_rate_with,
+            win_rate_without, difference, difference_low, difference_high, odds_ratio, goes_with, {_IS_TOLD}
         from {join_pipelines("early_sign")}
         where period_grain = 'all' and entity_level = 'company'
         order by pipeline_id, abs(difference) desc nulls last, sign, stage_number

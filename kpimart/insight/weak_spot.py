@@ -19,7 +19,8 @@ class WeakSpot:
 
     `value_low` to `value_high` is the value's interval at 95 %, `leak_low` to `leak_high` what that means for the leak.
     `shrunk_value` is the value drawn towards that of the peers, the more the fewer deals there are; `deal_worth` is
-    what one deal more brings peers. Both are None where too little is known of peers.
+    what one deal more brings peers. Both are None where too little is known of peers. `shrunk_leak_amount` is the leak
+    that goes with the shrunk value, by which `leak_rank` goes.
     A stage's time costs no amount, so its leak is None; `is_tied`: another has the same rank.
     """
 
@@ -43,6 +44,7 @@ class WeakSpot:
     leak_amount: Decimal | None
     leak_low: Decimal | None
     leak_high: Decimal | None
+    shrunk_leak_amount: Decimal | None
     leak_rank: int | None
     is_tied: bool
 
@@ -64,8 +66,9 @@ class WeakSpots:
 def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str, ...] = KINDS) -> WeakSpots:
     """The spots of a level (department or manager) that are worse than the median peer, kind by kind.
 
-    Those with the largest leak come first, and stages' times by the gap. period: quarter or year, for the last complete
-    one, or a name of one, as in `read_figures`. Raises SettingsError for another grain or a period that is not there.
+    Those with the largest likely leak come first, and stages' times by the gap. period: quarter or year, for the last
+    complete one, or a name of one, as in `read_figures`. Raises SettingsError for another grain or a period that is not
+    there.
     """
     with open_database(database) as connection:
         chosen = find_period(connection, period)
@@ -77,17 +80,17 @@ def read_weak_spots(database: Path, *, level: str, period: str, kinds: tuple[str
         rows = connection.execute(
             f"""
             select
-                kind, entity_key, entity_name, pipeline_id, coalesce(pipeline_name, pipeline_id), stage_name,
-                loss_reason, value, value_low, value_high, peer_value, peer_median, shrunk_value, sample_size,
-                gap, is_weak, deal_worth, leak_amount, leak_low, leak_high, leak_rank,
+                kind, entity_key, entity_name, pipeline_id, pipeline_name, stage_name, loss_reason, value, value_low,
+                value_high, peer_value, peer_median, shrunk_value, sample_size,
+                gap, is_weak, deal_worth, leak_amount, leak_low, leak_high, shrunk_leak_amount, leak_rank,
                 leak_rank is not null and count(*) over (partition by kind, leak_rank) > 1 as is_tied
             from {join_pipelines("weak_spot")}
             where
                 period_grain = $grain and period_start = $start and entity_level = $level
                 and list_contains($kinds, kind) and status = 'enough' and gap > 0
             order by
-                list_position($kinds, kind), leak_amount desc nulls last, gap desc, entity_name, entity_key,
-                pipeline_id, stage_id, loss_reason
+                list_position($kinds, kind), leak_rank nulls last, leak_amount desc nulls last, gap desc, entity_name,
+                entity_key, pipeline_id, stage_id, loss_reason
             """,
             asked,
         ).fetchall()

@@ -24,7 +24,7 @@ _TITLES = {
 def of_weak_spots(
     found: "WeakSpots", level: str, language: Language, *, shown_rows: int | None
 ) -> Iterator[RenderableType]:
-    """A table for each kind, the most expensive first, and how many spots rest on too few deals to say anything of.
+    """A table for each kind, the largest likely leak first, and how many spots rest on too few deals to say anything.
 
     shown_rows: how many of a kind, None: all.
     """
@@ -69,7 +69,7 @@ def _table(
         "peers",
         "median peer",
         "stays" if kind == "stage_time" else "deals",
-        *([] if kind == "stage_time" else ["leak", "interval of the leak"]),
+        *([] if kind == "stage_time" else ["likely leak", "leak", "interval of the leak"]),
     ]
     rows = [_row(spot, unit, is_one_of_several=is_one_of_several) for spot in spots]
     return render.rows_table([said(each, language) for each in columns], rows)
@@ -90,6 +90,7 @@ def _row(spot: "WeakSpot", unit: str, *, is_one_of_several: bool) -> tuple[objec
     if spot.kind == "stage_time":
         return told
     leak = (
+        render.value_text(spot.shrunk_leak_amount, "amount"),
         render.value_text(spot.leak_amount, "amount"),
         render.interval_text(spot.leak_low, spot.leak_high, "amount"),
     )

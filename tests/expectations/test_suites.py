@@ -205,7 +205,8 @@ from range(10) as rows (i);
 
 create table insight.weak_spot as
 select 'year' as period_grain, date '2017-01-01' as period_start, manager_id as entity_key, 'win_rate' as kind,
-    0.4 as value, 0.3 as value_low, 0.5 as value_high, 'enough' as status, false as is_weak, 100.00 as leak_amount
+    0.4 as value, 0.3 as value_low, 0.5 as value_high, 'enough' as status, false as is_weak, 100.00 as leak_amount,
+    60.00 as shrunk_leak_amount
 from core.dim_manager;
 
 create table insight.closing_pattern as

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import duckdb
@@ -15,7 +15,6 @@ import pytest
 from product import Product, Release
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
-from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 FEWEST = 10
@@ -173,7 +172,7 @@ def test_a_conversion_that_is_halved_is_found_and_is_the_largest_leak(seed: int,
 
 
 def test_of_those_who_are_alike_few_are_told_to_be_weak(found_in: Any) -> None:
-    """The interval has 2.5 % on either side: of 300 conversions about 7 by chance, and more than 18 hardly ever."""
+    """The interval has about 2 % on either side: of 300 conversions 6 by chance, and more than 15 hardly ever."""
     weak = [
         spot["is_weak"]
         for seed in range(5)
@@ -181,7 +180,7 @@ def test_of_those_who_are_alike_few_are_told_to_be_weak(found_in: Any) -> None:
         if grain == "year" and kind == "stage_conversion"
     ]
     assert len(weak) == 300
-    assert sum(weak) <= 18
+    assert sum(weak) <= 15
 
 
 def test_a_mix_that_is_hard_to_sell_is_no_weakness(found_in: Any) -> None:
@@ -201,6 +200,67 @@ def test_neither_threads_nor_the_order_of_deals_changes_a_digit(found_in: Any, t
     deals = a_company(4, managers=12, deals=60)
     shuffled = random.Random(9).sample(deals, len(deals))  # noqa: S311
     assert found_in(deals) == found_in(shuffled, threads)
+
+
+# -------------------------------------------------------------------------------------------- what of a leak is likely
+
+
+def closed(manager: str, won: int, lost: int) -> list[Deal]:
+    """Deals of one product and source with one stage, each worth as much."""
+    deal = Deal(manager, "pump", "web", "won", (3,), 1000, YEAR)
+    return [deal] * won + [replace(deal, outcome="lost")] * lost
+
+
+def test_few_deals_that_are_far_from_peers_rank_behind_many_that_are_near(found_in: Any) -> None:
+    """The median peer wins 60 %: Ann, with 2 of 12, lacks 5.2 wins, and Bob, with 75 of 132, lacks 4.2."""
+    peers = [closed(f"m{wins}-{at}", wins, 200 - wins) for at, wins in enumerate([100, 120, 120, 120, 140])]
+    found = found_in([*closed("ann", 2, 10), *closed("bob", 75, 57), *(deal for each in peers for deal in each)])
+    ann, bob = (found["year", name, "win_rate", "(none)"] for name in ("ann", "bob"))
+
+    assert (ann["leak_amount"], bob["leak_amount"]) == (Decimal(5200), Decimal(4200))
+    assert ann["shrunk_leak_amount"] < bob["shrunk_leak_amount"]
+    assert ann["leak_rank"] > bob["leak_rank"]
+
+
+def test_ranks_go_by_the_leak_of_the_shrunk_value(found_in: Any) -> None:
+    priced = [
+        (key[0], key[2], spot)
+        for key, spot in found_in(a_company(3, deals=60, m07={"demo": 0.3})).items()
+        if spot["leak_amount"] is not None
+    ]
+    assert {kind for _, kind, _ in priced} == {"stage_conversion", "win_rate", "loss_reason"}
+    for grain, kind, spot in priced:
+        shrunk_gap = (spot["shrunk_value"] - spot["peer_median"]) * (1 if kind == "loss_reason" else -1)
+        amount = spot["sample_size"] * max(shrunk_gap, Decimal()) * spot["deal_worth"]
+        assert spot["shrunk_leak_amount"] == amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+        larger = [
+            other
+            for other_grain, other_kind, other in priced
+            if (other_grain, other_kind) == (grain, kind) and other["shrunk_leak_amount"] > spot["shrunk_leak_amount"]
+        ]
+        assert spot["leak_rank"] == len(larger) + 1
+
+
+def test_the_likely_leak_is_about_what_is_missing_and_the_whole_of_it_twice_that(found_in: Any) -> None:
+    """Of twenty with 10 to 200 deals each and true win rates 5 points around 60 %: the five that rank first."""
+    chance = np.random.default_rng(1)
+    told = likely = missing = 0.0
+    for _ in range(8):
+        counts, rates = chance.integers(10, 200, 20), chance.normal(0.6, 0.05, 20)
+        wins = chance.binomial(counts, rates)
+        sold = [closed(f"{at:02}", wins[at], counts[at] - wins[at]) for at in range(20)]
+        found = found_in([deal for each in sold for deal in each])
+        ranked = sorted(
+            (spot["leak_rank"], -spot["leak_amount"], int(name), spot)
+            for (grain, name, kind, _), spot in found.items()
+            if (grain, kind) == ("year", "win_rate") and spot["leak_rank"]
+        )
+        for _, _, at, spot in ranked[:5]:
+            told += float(spot["leak_amount"]) / 1000
+            likely += float(spot["shrunk_leak_amount"]) / 1000
+            missing += counts[at] * (np.median(rates) - rates[at])
+    assert told > 1.5 * missing
+    assert likely == pytest.approx(missing, rel=0.25)
 
 
 # -------------------------------------------------------------------------------------------------- reference figures
@@ -225,7 +285,7 @@ def test_intervals_and_shrinkage_are_those_of_the_reference_implementations(foun
 
     for at, name in enumerate(people):
         rate, time = found["year", name, "stage_conversion", "talk"], found["year", name, "stage_time", "talk"]
-        low, high = proportion_confint(hits[at], trials[at], method="wilson")
+        low, high = stats.binomtest(int(hits[at]), int(trials[at])).proportion_ci(method="wilsoncc")
         peers = (hits.sum() - hits[at]) / (trials.sum() - trials[at])
         weight = trials[at] * between / (1 + (trials[at] - 1) * between)
         assert close(rate, value_low=low, value_high=high, value=hits[at] / trials[at], peer_value=peers)

@@ -160,14 +160,10 @@ WEAK_SPOTS = Reading(
         name: name
         for name in (
             *("entity_name", "stage_name", "loss_reason", "value", "peer_value", "peer_median", "sample_size"),
-            "leak_amount",
+            *("leak_amount", "shrunk_leak_amount", "pipeline_name", "is_one_of_several"),
         )
     }
-    | {
-        "pipeline_name": "coalesce(pipeline_name, pipeline_id)",
-        "is_one_of_several": "coalesce(is_one_of_several, false)",
-        "has_open_deals": "not is_complete",
-    },
+    | {"has_open_deals": "not is_complete"},
     keys=(*KEYS, "kind", "pipeline_id", "stage_id", "loss_reason"),
     where="is_weak",
 )

@@ -143,34 +143,34 @@ DRIVER_PHRASES = {
 
 
 def leak(cohort: str, spots: Sequence[Row], counts_of: Reading, counts: Row) -> Iterator[Sentence]:
-    """The weak spot that goes with the most money; or that there is none, or too little data to tell.
+    """The weak spot with the largest likely leak; or that there is none, or too little data to tell.
 
     cohort: the name of the period in which the deals were created. spots: those of the entity; of the company, those of
     its departments.
     """
     named = {"cohort": cohort}
     for row in sorted(spots, key=_by_money)[:1]:
-        ties = [spot for spot in spots if spot["leak_amount"] == row["leak_amount"]]
+        ties = [spot for spot in spots if _money(spot) == _money(row)]
         among = Phrase(" (among others)", " (среди прочих)") if len(ties) > 1 else Phrase("", "")
         of_department = Phrase("{entity_name}: ", "«{entity_name}»: ") if counts_of.keys != KEYS else Phrase("", "")
         of_pipeline = _PIPELINE if row["is_one_of_several"] else Phrase("", "")
         gap = _GAP if row["leak_amount"] else Phrase("", "")
-        phrase = _WEAK_SPOT + of_department + of_pipeline + _SPOTS[row["kind"]] + gap + among + _END
-        yield Sentence("leak", _told_of_cohort(phrase, row), WEAK_SPOTS, row, names_said=named)
+        where = of_department + of_pipeline + _SPOTS[row["kind"]]
+        phrase = _WEAK_SPOT + _cohort(row) + Phrase(", ", ", ") + where + gap + among + _END
+        yield Sentence("leak", phrase, WEAK_SPOTS, row, names_said=named)
     if not spots:
-        phrase = _told_of_cohort(_without_a_weak_spot(counts), counts)
-        yield Sentence("leak", phrase, counts_of, counts, names_said=named)
+        before, after = _without_a_weak_spot(counts)
+        yield Sentence("leak", before + _cohort(counts) + after, counts_of, counts, names_said=named)
 
 
-def _told_of_cohort(phrase: Phrase, row: Row) -> Phrase:
-    """The phrase; while deals of its cohort are open, so that it may still change, it says that."""
-    if not row["has_open_deals"]:
-        return phrase
-    cohort = Phrase("{cohort} (some still open)", "{cohort} (часть ещё открыта)")
-    return Phrase(phrase.en.replace("{cohort}", cohort.en), phrase.ru.replace("{cohort}", cohort.ru))
+def _cohort(row: Row) -> Phrase:
+    """When the deals were created; and while some are open, so that what is said of them may still change, that."""
+    still_open = Phrase(" (some still open)", " (часть ещё открыта)") if row["has_open_deals"] else Phrase("", "")
+    return Phrase("{cohort}", "{cohort}") + still_open
 
 
-def _without_a_weak_spot(counts: Row) -> Phrase:
+def _without_a_weak_spot(counts: Row) -> tuple[Phrase, Phrase]:
+    """What is said before and after the cohort."""
     if counts["compared"]:
         return _NO_WEAK_SPOT
     if counts["without_peers"]:
@@ -181,7 +181,7 @@ def _without_a_weak_spot(counts: Row) -> Phrase:
 def _by_money(row: Row) -> tuple[Any, ...]:
     """Sorts first the largest amount, and last what has none."""
     return (
-        -(row["leak_amount"] or 0),
+        *(-amount for amount in _money(row)),
         row["entity_level"],
         row["entity_key"],
         _PLACES[row["kind"]],
@@ -189,6 +189,11 @@ def _by_money(row: Row) -> tuple[Any, ...]:
         row["stage_id"] or "",
         row["loss_reason"] or "",
     )
+
+
+def _money(row: Row) -> tuple[Decimal, Decimal]:
+    """The likely leak, by which spots are ranked, and among those that have none the whole of it."""
+    return row["shrunk_leak_amount"] or Decimal(), row["leak_amount"] or Decimal()
 
 
 def unusual(grain: str, kpis: Sequence[Row], scorecard: Row) -> Iterator[Sentence]:
@@ -251,7 +256,7 @@ _TRENDS = {
 }
 
 
-_WEAK_SPOT = Phrase("Weak spot of deals created in {cohort}, ", "Слабое место, сделки, созданные в {cohort}, ")
+_WEAK_SPOT = Phrase("Weak spot of deals created in ", "Слабое место, сделки, созданные в ")
 _PIPELINE = Phrase("pipeline {pipeline_name}, ", "воронка «{pipeline_name}», ")
 _SPOTS = {
     "stage_conversion": Phrase(
@@ -279,24 +284,36 @@ _SPOTS = {
 }
 _PLACES = {kind: place for place, kind in enumerate(_SPOTS)}
 _GAP = Phrase(
-    "; the median peer has {peer_median:percent}, and the gap goes with {leak_amount:unit}",
-    "; у медианного из других {peer_median:percent}, с отставанием связано {leak_amount:unit}",
+    "; the median peer has {peer_median:percent}, and the gap goes with {leak_amount:unit}, of which "
+    "{shrunk_leak_amount:unit} is likely more than luck",
+    "; у медианного из других {peer_median:percent}, с отставанием связано {leak_amount:unit}, из них "
+    "{shrunk_leak_amount:unit} — вероятно, не случайность",
 )
-_NO_WEAK_SPOT = Phrase(
-    "No weak spot among deals created in {cohort}: {compared:comparison|comparisons} with others, none clearly worse.",
-    "Слабых мест нет, сделки, созданные в {cohort}: {compared:сравнение|сравнения|сравнений} с другими, "
-    "заметно хуже — ни одного.",
+_NO_WEAK_SPOT = (
+    Phrase("No weak spot among deals created in ", "Слабых мест нет, сделки, созданные в "),
+    Phrase(
+        ": {compared:comparison|comparisons} with others, none clearly worse.",
+        ": {compared:сравнение|сравнения|сравнений} с другими, заметно хуже — ни одного.",
+    ),
 )
-_NO_PEERS = Phrase(
-    "Nobody to compare deals created in {cohort} with: {without_peers:comparison|comparisons} without peers.",
-    "Сделки, созданные в {cohort}, сравнить не с кем: {without_peers:сравнение|сравнения|сравнений} без других.",
+_NO_PEERS = (
+    Phrase("Nobody to compare deals created in ", "Сделки, созданные в "),
+    Phrase(
+        " with: {without_peers:comparison|comparisons} without peers.",
+        ", сравнить не с кем: {without_peers:сравнение|сравнения|сравнений} без других.",
+    ),
 )
-_NO_DEALS = Phrase(
-    "Nothing of deals created in {cohort} to compare: {spots:comparison|comparisons}.",
-    "Сделок, созданных в {cohort}, для сравнения нет: {spots:сравнение|сравнения|сравнений}.",
+_NO_DEALS = (
+    Phrase("Nothing of deals created in ", "Сделок, созданных в "),
+    Phrase(
+        " to compare: {spots:comparison|comparisons}.",
+        ", для сравнения нет: {spots:сравнение|сравнения|сравнений}.",
+    ),
 )
-_TOO_FEW = Phrase(
-    "Too few deals created in {cohort} to say where it leaks: {compared} of {spots:comparison|comparisons} possible.",
-    "Сделок, созданных в {cohort}, слишком мало, чтобы судить о потерях: возможно {compared} из "
-    "{spots:сравнения|сравнений|сравнений}.",
+_TOO_FEW = (
+    Phrase("Too few deals created in ", "Сделок, созданных в "),
+    Phrase(
+        " to say where it leaks: {compared} of {spots:comparison|comparisons} possible.",
+        ", слишком мало, чтобы судить о потерях: возможно {compared} из {spots:сравнения|сравнений|сравнений}.",
+    ),
 )

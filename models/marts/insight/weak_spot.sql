@@ -670,8 +670,8 @@ told as (
                 ~ 'case when median_deviation > 1 - company_mean then 1 else company_mean + median_deviation end end',
                 'company_mean + median_deviation'
             ),
-            ('value_low', wilson('total', 'deals', '-'), 'own_mean - margin'),
-            ('value_high', wilson('total', 'deals', '+'), 'own_mean + margin'),
+            ('value_low', wilson_with_correction('total', 'deals', '-'), 'own_mean - margin'),
+            ('value_high', wilson_with_correction('total', 'deals', '+'), 'own_mean + margin'),
             ('shrunk_value', 'peer_mean + weight * (own_mean - peer_mean)', 'peer_mean + weight * (own_mean - peer_mean)'),
         ] %}
         cast(
@@ -700,12 +700,14 @@ leaks as (
         value_high,
         shrunk_value,
         worth,
-        case when kind in ('stage_time', 'loss_reason') then value - peer_median else peer_median - value end as gap,
-        {%- for end, better, worse in [('low', 'high', 'low'), ('high', 'low', 'high')] %}
+        {%- for gap, of_more, of_less in [
+            ('gap', 'value', 'value'), ('gap_low', 'value_low', 'value_high'), ('gap_high', 'value_high', 'value_low'),
+            ('shrunk_gap', 'shrunk_value', 'shrunk_value'),
+        ] %}
         case
-            when kind in ('stage_time', 'loss_reason') then value_{{ worse }} - peer_median
-            else peer_median - value_{{ better }}
-        end as gap_{{ end }},
+            when kind in ('stage_time', 'loss_reason') then {{ of_more }} - peer_median
+            else peer_median - {{ of_less }}
+        end as {{ gap }},
         {%- endfor %}
         case
             when kind in ('stage_time', 'loss_reason') then value_low > peer_value
@@ -738,7 +740,10 @@ priced as (
             when leaks.peer_value is null then 'no_peers'
             else 'enough'
         end as status,
-        {%- for leak, gap in [('leak_amount', 'gap'), ('leak_low', 'gap_low'), ('leak_high', 'gap_high')] %}
+        {%- for leak, gap in [
+            ('leak_amount', 'gap'), ('leak_low', 'gap_low'), ('leak_high', 'gap_high'),
+            ('shrunk_leak_amount', 'shrunk_gap'),
+        ] %}
         case
             when leaks.gap > 0 and leaks.worth is not null
                 then cast(
@@ -793,12 +798,13 @@ select
     priced.leak_amount,
     priced.leak_low,
     priced.leak_high,
+    priced.shrunk_leak_amount,
     case
-        when priced.leak_amount is not null
+        when priced.shrunk_leak_amount is not null
             then cast(
                 rank() over (
                     partition by priced.period_id, priced.entity_level, priced.kind
-                    order by priced.leak_amount desc nulls last
+                    order by priced.shrunk_leak_amount desc nulls last
                 ) as integer
             )
     end as leak_rank

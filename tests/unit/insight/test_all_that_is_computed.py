@@ -30,7 +30,7 @@ TREND = {
     "working_day_adjusted_value": "7.50000000",
     "p_value": "0.01250000",
 }
-SPOT = {"shrunk_value": "0.3100000000", "deal_worth": "125.50"}
+SPOT = {"shrunk_value": "0.3100000000", "deal_worth": "125.50", "shrunk_leak_amount": "80.25"}
 BASE = {
     "lapsed_customers": 9,
     "new_customers": 2,

@@ -87,7 +87,8 @@ BUILD = f"""
         period_grain varchar, period_start date, entity_level varchar, entity_key varchar, entity_name varchar,
         kind varchar, pipeline_id varchar, stage_id varchar, stage_name varchar, loss_reason varchar,
         value decimal(28, 10), peer_value decimal(28, 10), peer_median decimal(28, 10), sample_size bigint,
-        leak_amount decimal(18, 2), is_weak boolean, status varchar, is_complete boolean
+        leak_amount decimal(18, 2), shrunk_leak_amount decimal(18, 2), is_weak boolean,
+        status varchar, is_complete boolean
     );
 
     create table kpi.funnel_stage as
@@ -221,20 +222,23 @@ def test_the_largest_leak_of_the_quarter_is_told_and_ties_are_not_hidden(build: 
         insert into insight.weak_spot
         select 'quarter', '2026-07-01', 'department', 'crm:n', 'North {0} "East"', rows.*, 'enough', true
         from (values
-            ('stage_time', 'p', 's', 'Offer', null, 12.26, 8, 8.5, 21, null, true),
-            ('win_rate', 'p', null, null, null, 0.25, 0.4, 0.35, 21, 4000, true),
-            ('loss_reason', 'p', null, null, '=Price', 0.5, 0.2, 0.25, 21, 4000, true),
-            ('stage_conversion', 'p', 's', 'Offer', null, 0.1, 0.4, 0.35, 21, 9000, false)
-        ) as rows (kind, pipeline_id, stage_id, stage_name, reason, value, peers, median, sample, leak, is_weak);
+            ('stage_time', 'p', 's', 'Offer', null, 12.26, 8, 8.5, 21, null, null, true),
+            ('win_rate', 'p', null, null, null, 0.25, 0.4, 0.35, 21, 4000, 3000, true),
+            ('loss_reason', 'p', null, null, '=Price', 0.5, 0.2, 0.25, 21, 4000, 3000, true),
+            ('stage_conversion', 'p', 't', 'Talk', null, 0.1, 0.4, 0.35, 21, 5000, 2000, true),
+            ('stage_conversion', 'p', 's', 'Offer', null, 0.1, 0.4, 0.35, 21, 9000, 8000, false)
+        ) as rows (kind, pipeline_id, stage_id, stage_name, reason, value, peers, median, sample, leak, shrunk, weak);
         """
     )
     assert told(build, "leak", whose="department") == [
         "Weak spot of deals created in 2026-Q3, win rate: 25.0 % of 21 deals, 40.0 % with others of the same mix; "
-        "the median peer has 35.0 %, and the gap goes with 4,000.00 EUR (among others)."
+        "the median peer has 35.0 %, and the gap goes with 4,000.00 EUR, of which 3,000.00 EUR is likely more than "
+        "luck (among others)."
     ]
     assert told(build, "leak", language="ru") == [
         'Слабое место, сделки, созданные в 2026-Q3, «North {0} "East"»: доля выигранных: 25.0 % из 21 сделки, у других '
-        "при том же составе 40.0 %; у медианного из других 35.0 %, с отставанием связано 4,000.00 EUR (среди прочих)."
+        "при том же составе 40.0 %; у медианного из других 35.0 %, с отставанием связано 4,000.00 EUR, из них "
+        "3,000.00 EUR — вероятно, не случайность (среди прочих)."
     ]
     assert told(build, "leak", whose="manager") == ["Nothing of deals created in 2026-Q3 to compare: 0 comparisons."]
     build.execute("update insight.weak_spot set is_weak = kind = 'stage_time'")
@@ -244,14 +248,31 @@ def test_the_largest_leak_of_the_quarter_is_told_and_ties_are_not_hidden(build: 
     ]
     build.execute("update insight.weak_spot set is_weak = false")
     assert told(build, "leak", language="ru") == [
-        "Слабых мест нет, сделки, созданные в 2026-Q3: 4 сравнения с другими, заметно хуже — ни одного."
+        "Слабых мест нет, сделки, созданные в 2026-Q3: 5 сравнений с другими, заметно хуже — ни одного."
     ]
     build.execute("update insight.weak_spot set status = 'too_few'")
     assert told(build, "leak", whose="department") == [
-        "Too few deals created in 2026-Q3 to say where it leaks: 0 of 4 comparisons possible."
+        "Too few deals created in 2026-Q3 to say where it leaks: 0 of 5 comparisons possible."
     ]
     build.execute("update insight.weak_spot set status = 'no_peers'")
-    assert told(build, "leak") == ["Nobody to compare deals created in 2026-Q3 with: 4 comparisons without peers."]
+    assert told(build, "leak") == ["Nobody to compare deals created in 2026-Q3 with: 5 comparisons without peers."]
+
+
+def test_of_what_is_all_luck_the_largest_leak_is_told_and_that_none_of_it_is_likely(
+    build: duckdb.DuckDBPyConnection,
+) -> None:
+    build.execute(
+        """
+        insert into insight.weak_spot values
+            ('year', '2025-01-01', 'manager', 'crm:1', 'Ann', 'win_rate', 'p', null, null, '(none)', 0.5, 0.6, 0.55, 21,
+                300, 0, true, 'enough', true),
+            ('year', '2025-01-01', 'manager', 'crm:1', 'Ann', 'loss_reason', 'p', null, null, 'Price', 0.5, 0.2, 0.3,
+                21, 900, 0, true, 'enough', true)
+        """
+    )
+    (told_of_ann,) = told(build, "leak", whose="manager", grain="year")
+    assert "lost for Price" in told_of_ann
+    assert told_of_ann.endswith("the gap goes with 900.00 EUR, of which 0.00 EUR is likely more than luck.")
 
 
 def test_of_several_pipelines_it_is_told_in_which_one_it_leaks(build: duckdb.DuckDBPyConnection) -> None:
@@ -260,9 +281,9 @@ def test_of_several_pipelines_it_is_told_in_which_one_it_leaks(build: duckdb.Duc
         insert into kpi.funnel_stage values ('q', 'Renewals 2'), ('r', 'Sales'), ('r', 'Sales');
         insert into insight.weak_spot values
             ('year', '2025-01-01', 'department', 'crm:n', 'North {0} "East"', 'loss_reason', 'q', null, null, 'Price',
-                0.5, 0.2, 0.25, 21, 4000, true, 'enough', true),
+                0.5, 0.2, 0.25, 21, 4000, 3000, true, 'enough', true),
             ('year', '2025-01-01', 'manager', 'crm:1', 'Ann', 'win_rate', 'r', null, null, '(none)', 0.5, 0.6, 0.6, 21,
-                300, true, 'enough', true);
+                300, 200, true, 'enough', true);
         """
     )
     (english,) = told(build, "leak", whose="department", grain="year")
@@ -278,11 +299,11 @@ def test_while_deals_of_the_cohort_are_open_that_is_said(build: duckdb.DuckDBPyC
         """
         insert into insight.weak_spot values
             ('year', '2025-01-01', 'department', 'crm:n', 'North', 'win_rate', 'p', null, null, '(none)', 0.5, 0.6, 0.6,
-                21, 300, true, 'enough', false),
+                21, 300, 200, true, 'enough', false),
             ('year', '2025-01-01', 'manager', 'crm:1', 'Ann', 'win_rate', 'p', null, null, '(none)', 0.5, 0.6, 0.6, 21,
-                300, false, 'enough', false),
+                300, 200, false, 'enough', false),
             ('year', '2025-01-01', 'manager', 'crm:1', 'Ann', 'win_rate', 'q', null, null, '(none)', 0.5, 0.6, 0.6, 21,
-                300, false, 'enough', true)
+                300, 200, false, 'enough', true)
         """
     )
     (weak,) = told(build, "leak", whose="department", grain="year")

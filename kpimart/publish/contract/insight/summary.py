@@ -20,8 +20,8 @@ KPI_SUMMARY = Table(
         Column(
             "topic",
             VARCHAR,
-            "moved (up to two KPIs of the scorecard), why (what drove the won amount), leak (the weak spot that goes "
-            "with the most money), unusual (up to two KPIs against their own history).",
+            "moved (up to two KPIs of the scorecard), why (what drove the won amount), leak (the weak spot with the "
+            "largest likely leak), unusual (up to two KPIs against their own history).",
         ),
         Column("kpi_code", VARCHAR, "The KPI it is about; empty where it is about none.", nullable=True),
         Column("text_en", VARCHAR, "The sentence in English."),

@@ -72,7 +72,8 @@ WEAK_SPOT = Table(
         Column(
             "value_low",
             PRECISE,
-            "Where the 95 % interval of the value begins: Wilson's; Student's on logarithms of days.",
+            "Where the 95 % interval of the value begins: Wilson's with correction for continuity; Student's on "
+            "logarithms of days.",
             nullable=True,
         ),
         Column("value_high", PRECISE, "Where it ends.", nullable=True),
@@ -108,9 +109,17 @@ WEAK_SPOT = Table(
         Column("leak_low", AMOUNT, "The same, were the value at the better end of its interval.", nullable=True),
         Column("leak_high", AMOUNT, "The same, were it at the worse end.", nullable=True),
         Column(
+            "shrunk_leak_amount",
+            AMOUNT,
+            "The likely leak, what of it is probably more than luck: the same with shrunk_value in place of the value, "
+            "0 where that is no worse than peer_median; empty where leak_amount is.",
+            nullable=True,
+        ),
+        Column(
             "leak_rank",
             INTEGER,
-            "1 is the largest of the period, level and kind; ties share one, and the next is left out.",
+            "1 is the largest shrunk_leak_amount of the period, level and kind; ties share one, and the next is left "
+            "out.",
             nullable=True,
         ),
     ),
