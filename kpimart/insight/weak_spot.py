@@ -19,8 +19,8 @@ class WeakSpot:
 
     `value_low` to `value_high` is the value's interval at 95 %, `leak_low` to `leak_high` what that means for the leak.
     `shrunk_value` is the value drawn towards that of the peers, the more the fewer deals there are; `deal_worth` is
-    what one deal more brings peers. Both are None where too little is known of peers. `shrunk_leak_amount` is the leak
-    that goes with the shrunk value, by which `leak_rank` goes.
+    what one deal more brings peers. Both are None where too little is known of peers. `shrunk_leak_amount` is what
+    of the leak goes with the shrunk value; `leak_rank` goes by it.
     A stage's time costs no amount, so its leak is None; `is_tied`: another has the same rank.
     """
 

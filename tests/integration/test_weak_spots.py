@@ -231,7 +231,7 @@ def test_ranks_go_by_the_leak_of_the_shrunk_value(found_in: Any) -> None:
     assert {kind for _, kind, _ in priced} == {"stage_conversion", "win_rate", "loss_reason"}
     for grain, kind, spot in priced:
         shrunk_gap = (spot["shrunk_value"] - spot["peer_median"]) * (1 if kind == "loss_reason" else -1)
-        amount = spot["sample_size"] * max(shrunk_gap, Decimal()) * spot["deal_worth"]
+        amount = spot["sample_size"] * max(min(shrunk_gap, spot["gap"]), Decimal()) * spot["deal_worth"]
         assert spot["shrunk_leak_amount"] == amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
         larger = [
             other

@@ -741,14 +741,14 @@ priced as (
             else 'enough'
         end as status,
         {%- for leak, gap in [
-            ('leak_amount', 'gap'), ('leak_low', 'gap_low'), ('leak_high', 'gap_high'),
-            ('shrunk_leak_amount', 'shrunk_gap'),
+            ('leak_amount', 'leaks.gap'), ('leak_low', 'leaks.gap_low'), ('leak_high', 'leaks.gap_high'),
+            ('shrunk_leak_amount', 'least(leaks.shrunk_gap, leaks.gap)'),
         ] %}
         case
             when leaks.gap > 0 and leaks.worth is not null
                 then cast(
                     round(
-                        cast(measured.deals as decimal(19, 0)) * cast(greatest(leaks.{{ gap }}, 0) as decimal(11, 10))
+                        cast(measured.deals as decimal(19, 0)) * cast(greatest({{ gap }}, 0) as decimal(11, 10))
                         * leaks.worth, 2
                     ) as decimal(18, 2)
                 )

@@ -111,8 +111,8 @@ WEAK_SPOT = Table(
         Column(
             "shrunk_leak_amount",
             AMOUNT,
-            "The likely leak, what of it is probably more than luck: the same with shrunk_value in place of the value, "
-            "0 where that is no worse than peer_median; empty where leak_amount is.",
+            "The likely leak, what of leak_amount is probably more than luck: the same with shrunk_value in place of "
+            "the value, 0 where that is no worse than peer_median, and no more than leak_amount; empty where that is.",
             nullable=True,
         ),
         Column(
