@@ -55,7 +55,7 @@ select
     payload ->> '$.release_id',
     list((cast(payload ->> '$.period_start' as date), cast(payload ->> '$.period_end' as date)) order by payload)
 from decided
-where recency = 1 and payload ->> '$.action' = 'closed'
+where recency = 1 and (payload ->> '$.action') = 'closed'
 group by 1
 order by 1
 """
