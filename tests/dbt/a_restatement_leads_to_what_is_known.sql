@@ -76,8 +76,12 @@ ends as (
         known.kpi_code is not null as is_told,
         frozen.value as frozen_value,
         known.value as known_value,
-        coalesce(known.numerator, 0) - coalesce(frozen.numerator, 0) as numerator_change,
-        coalesce(known.denominator, 0) - coalesce(frozen.denominator, 0) as denominator_change
+        {%- for side in ['numerator', 'denominator'] %}
+        case
+            when frozen.kpi_code is not null and known.kpi_code is not null
+                then coalesce(known.{{ side }}, 0) - coalesce(frozen.{{ side }}, 0)
+        end as {{ side }}_change{{ ',' if not loop.last }}
+        {%- endfor %}
     from frozen
     full outer join known
         on

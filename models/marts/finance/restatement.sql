@@ -97,8 +97,10 @@ bridged as (
         every_kpi.{{ column }} as {{ column }}_after,
         case
             when every_kpi.step > 1 then lag(every_kpi.{{ column }}) over causes_in_order
-            when frozen.kpi_code is null then nothing_told.{{ column }}
-            else frozen.{{ column }}
+            when frozen.kpi_code is not null then frozen.{{ column }}
+            -- a figure that nothing is behind is left out, like that of a release
+            when every_kpi.sample_size = 0 and coalesce(every_kpi.value, 0) = 0 then every_kpi.{{ column }}
+            else nothing_told.{{ column }}
         end as {{ column }}_before
         {%- endfor %}
     from every_kpi
