@@ -11,11 +11,10 @@ was found, and a test of the models warns of the others.
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import jinja2
-import pyarrow as pa
 
 from kpimart.build import Build
 from kpimart.errors import KpiMartError, ReleaseNotFound
@@ -25,6 +24,9 @@ from kpimart.publish.shelf import Shelf
 from kpimart.sql import literal
 from kpimart.warehouse import literal as path_literal
 from kpimart.warehouse import open_database, open_memory, transaction
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
 
 COUNTED = DBT_PROJECT / "macros" / "closed_months.sql"
 
@@ -80,7 +82,9 @@ def gather(home: Path, made: Build, tell: Callable[[str], None]) -> None:
                     connection.execute(f"insert into frozen.{table} by name select * from found_rows")
                     connection.unregister("found_rows")
                 for start, _ in months:
-                    connection.execute("insert into frozen.month values (?, ?, ?, ?)", [start, release_id, status, problem])
+                    connection.execute(
+                        "insert into frozen.month values (?, ?, ?, ?)", [start, release_id, status, problem]
+                    )
 
 
 def make_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -97,7 +101,7 @@ def make_tables(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _read(shelf: Shelf, release_id: str, months: Months) -> tuple[dict[str, pa.Table], str, str | None]:
+def _read(shelf: Shelf, release_id: str, months: Months) -> tuple["dict[str, pa.Table]", str, str | None]:
     """The rows of each table, the status of the months, and what is wrong."""
     found: dict[str, pa.Table] = {}
     try:
@@ -129,7 +133,7 @@ def _read(shelf: Shelf, release_id: str, months: Months) -> tuple[dict[str, pa.T
     return found, "whole", None
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> "pa.Table":
     return connection.execute(query).to_arrow_table()
 
 

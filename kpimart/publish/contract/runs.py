@@ -48,8 +48,8 @@ PERIOD_CLOSE = Table(
         Column(
             "frozen_status",
             VARCHAR,
-            "Of a month that is closed: whole; figures_only, so that what changed since is not split by causes; missing "
-            "or damaged, if its release cannot be read.",
+            "Of a month that is closed: whole; figures_only, so that what changed since is not split by causes; "
+            "missing or damaged, if its release cannot be read.",
             nullable=True,
         ),
         Column("frozen_problem", VARCHAR, "What is wrong with that release, if something is.", nullable=True),

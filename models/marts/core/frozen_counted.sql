@@ -1,6 +1,4 @@
 -- One row per thing that counted for a month that is closed, as closed.
-{{ config(materialized='view') }}
-
 with
 
 closings as (

@@ -1,6 +1,4 @@
 -- One row per figure of a month that is closed, as closed.
-{{ config(materialized='view') }}
-
 with
 
 closings as (

@@ -26,9 +26,9 @@ RESTATEMENT = Table(
     name="restatement",
     relation="finance.restatement",
     description=(
-        "One row per KPI, closed month, entity and cause by which the figure is no longer as closed. The first row of a "
-        "figure begins with the frozen one, each with what the row before came to, the last ends with that of kpi_value; "
-        "a figure without rows is as closed."
+        "One row per KPI, closed month, entity and cause by which the figure is no longer as closed. The first row of "
+        "a figure begins with the frozen one, each with what the row before came to, the last ends with that of "
+        "kpi_value; a figure without rows is as closed."
     ),
     key=("kpi_code", "period_start", "entity_level", "entity_key", "step"),
     columns=(
@@ -63,16 +63,14 @@ RESTATEMENT_ENTRY = Table(
     name="restatement_entry",
     relation="finance.restatement_entry",
     description=(
-        "One row per closed month, entity, cause and thing by which the month is no longer as closed: a deal's event, an "
-        "open deal, a purchase, a lead, an activity or a target, with what was told of it before and is told after."
+        "One row per closed month, entity, cause and thing by which the month is no longer as closed: a deal's event, "
+        "an open deal, a purchase, a lead, an activity or a target, with what was told of it before and is told after."
     ),
     key=("period_start", "entity_level", "entity_key", "step", "relation", "subject_id", "entry_number"),
     columns=(
         *_MONTH,
         *_ENTITY,
-        Column(
-            "entity_name", VARCHAR, "Name of the entity; empty where there is no such one any more.", nullable=True
-        ),
+        Column("entity_name", VARCHAR, "Name of the entity; empty where there is no such one any more.", nullable=True),
         Column("step", INTEGER, "Place of the cause in the order in which causes are told, from 1."),
         Column("cause", VARCHAR, f"{_CAUSES}."),
         Column(
@@ -83,7 +81,7 @@ RESTATEMENT_ENTRY = Table(
         Column(
             "what",
             VARCHAR,
-            "created, won, lost, reopened or close_date_moved; open, purchase, lapse, lead, target; the activity's kind.",
+            "created, won, lost, reopened, close_date_moved; open, purchase, lapse, lead, target; the activity's kind.",
             nullable=True,
         ),
         Column("subject_id", VARCHAR, "The deal, lead or activity; of a target, whose it is."),
