@@ -87,9 +87,10 @@ class Restated:
 @pytest.fixture(scope="module")
 def restated(tmp_path_factory: pytest.TempPathFactory) -> Restated:
     company = Company(tmp_path_factory.mktemp("restated") / "company")
-    (company.root / "seeds").mkdir()
+    seeds = company.root / "seeds"
+    seeds.mkdir()
     config = CONFIG.replace('updated_at = "changed"', 'updated_at = "changed"\nmerged_into = "merged"')
-    company.configure(f'seeds = "seeds"\n{config}')
+    company.configure(f'seeds = "{seeds}"\n{config}')
     company.write("deals.csv", export_of(CLOSED_ON))
     company.run_here()
     closed_on = find(company.home)
@@ -98,7 +99,7 @@ def restated(tmp_path_factory: pytest.TempPathFactory) -> Restated:
     reopen(company.settings(), "2026-01", by="A. Ruiz", reason="Not yet.")
     company.write("deals.csv", export_of(KNOWN_LATER))
     for name, content in DECIDED_LATER.items():
-        (company.root / "seeds" / name).write_text(content)
+        (seeds / name).write_text(content)
     company.run_here()
     return Restated(company, closed_on)
 

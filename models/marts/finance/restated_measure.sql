@@ -376,15 +376,13 @@ together as (
             as {{ measure.name }}{{ ',' if not loop.last }}
         {%- endfor %}
     from changed_later
-    {%- for joined, is_of_step in [
-        ('known_now', false), ('replayed', false), ('distributed', true), ('targets_changed', false), ('set_targets', true)
+    {%- for joined, keys in [
+        ('known_now', entity), ('replayed', entity), ('distributed', ['step'] + entity), ('targets_changed', entity),
+        ('set_targets', ['step'] + entity)
     ] %}
     left join {{ joined }}
         on
-            {% if is_of_step -%}
-                changed_later.step = {{ joined }}.step and
-            {% endif -%}
-            {%- for column in entity %}
+            {%- for column in keys %}
             {{ 'and ' if not loop.first }}changed_later.{{ column }} = {{ joined }}.{{ column }}
             {%- endfor %}
     {%- endfor %}

@@ -341,17 +341,23 @@ units_{{ side }} as (
     select
         units.*,
         row_number() over (
-            partition by period_start, relation, subject_id, event_type, sign
+            partition by units.period_start, units.relation, units.subject_id, units.event_type, units.sign
             order by
-                is_in_month desc
-                {%- for column in told %}, {{ column }}{% endfor %}
+                units.is_in_month desc
+                {%- for column in told %}, units.{{ column }}{% endfor %}
         ) as unit_number
     from (
         select
-            changed.* exclude (weight_before, weight_after, weight),
-            case when relation = 'events' then what else '' end as event_type,
-            cast(sign(weight_{{ side }} - weight) as integer) as sign,
-            unnest(generate_series(1, abs(weight_{{ side }} - weight))) as copy_number
+            changed.period_start,
+            changed.relation,
+            changed.subject_id,
+            {%- for column in told %}
+            changed.{{ column }},
+            {%- endfor %}
+            changed.is_in_month,
+            case when changed.relation = 'events' then changed.what else '' end as event_type,
+            cast(sign(changed.weight_{{ side }} - changed.weight) as integer) as sign,
+            unnest(generate_series(1, abs(changed.weight_{{ side }} - changed.weight))) as copy_number
         from changed
     ) as units
 
@@ -535,11 +541,15 @@ with_steps as (
         -- what has to be filed under a cause, each attribute under one
         {{ step_of('reassigned') }} as seat_step,
         case
-            when relation = 'events' and native_amount_before is not distinct from native_amount_after
-                and currency_code_before is not distinct from currency_code_after
-                then {{ step_of('rate') }}
-            when relation = 'open' and not has_new_amount then {{ step_of('rate') }}
-            else {{ step_of('amount_edit') }}
+            when
+                relation = 'events'
+                and (
+                    (native_amount_before is distinct from native_amount_after)
+                    or (currency_code_before is distinct from currency_code_after)
+                )
+                then {{ step_of('amount_edit') }}
+            when relation = 'open' and has_new_amount then {{ step_of('amount_edit') }}
+            else {{ step_of('rate') }}
         end as amount_step,
         case
             when is_of_deal and not is_touched and not is_account_touched then {{ step_of('definition_changed') }}
@@ -561,7 +571,7 @@ numbered as (
         *,
         case
             -- a weight goes with its amount
-            when amount_before is distinct from amount_after then amount_step
+            when (amount_before is distinct from amount_after) then amount_step
             when is_of_deal and not is_touched then {{ step_of('definition_changed') }}
             else detail_step
         end as weight_step,
@@ -600,8 +610,8 @@ points as (
         on
             numbered.first_step = steps.step
             or (
-                steps.step > numbered.first_step
-                and steps.step < numbered.end_step
+                numbered.first_step < steps.step
+                and numbered.end_step > steps.step
                 and (
                     {%- for group, of_group in attributes.items() %}
                     {{ 'or ' if not loop.first }}(
