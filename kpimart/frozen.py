@@ -22,8 +22,8 @@ from kpimart.paths import DBT_PROJECT
 from kpimart.publish.contract import KPI_VALUE
 from kpimart.publish.shelf import Shelf
 from kpimart.sql import literal
+from kpimart.warehouse import WAREHOUSE_FILE, open_database, open_memory, transaction
 from kpimart.warehouse import literal as path_literal
-from kpimart.warehouse import open_database, open_memory, transaction
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -72,10 +72,15 @@ def gather(home: Path, made: Build, tell: Callable[[str], None]) -> None:
     shelf = Shelf(home)
     with open_database(made.database, read_only=False) as connection:
         make_tables(connection)
+        if made.database.name != WAREHOUSE_FILE:
+            # What is raw in a scratch file are views of the warehouse.
+            connection.execute(f"attach {path_literal(home / WAREHOUSE_FILE)} as live (read_only)")
         closed = connection.execute(_CLOSED, [made.known_at]).fetchall()
         for release_id, months in closed:
             tell(f"reading what was closed on {release_id}")
             found, status, problem = _read(shelf, release_id, months)
+            # It is published, and where a home lies is nobody's business there.
+            problem = problem and problem.replace(str(shelf.place), "reporting/releases")
             with transaction(connection):
                 for table, rows in found.items():
                     connection.register("found_rows", rows)
@@ -126,8 +131,8 @@ def _read(shelf: Shelf, release_id: str, months: Months) -> tuple["dict[str, pa.
             found["counted"] = _rows(connection, f"select {literal(release_id)} as release_id, * from ({counted})")
     except (duckdb.BinderException, duckdb.CatalogException) as error:
         return found, "figures_only" if found else "damaged", str(error)
-    except ReleaseNotFound as error:
-        return {}, "missing", str(error)
+    except ReleaseNotFound:
+        return {}, "missing", f"release {release_id} is not there, or only its manifest is"
     except (duckdb.Error, KpiMartError, OSError) as error:
         return {}, "damaged", str(error)
     return found, "whole", None
