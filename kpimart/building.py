@@ -19,6 +19,7 @@ import duckdb
 from kpimart.build import Build
 from kpimart.clock import Clock
 from kpimart.errors import BuildFailed, KpiMartError, SettingsError, StorageFailed
+from kpimart.frozen import gather
 from kpimart.layers import LAYERS
 from kpimart.paths import DBT_PROJECT, SEEDS
 from kpimart.seeds import seed_texts, with_later_columns
@@ -114,6 +115,8 @@ def make(
         note(run)
 
     try:
+        if layer in (None, LAYERS[0]):
+            gather(settings.home, made, tell)
         warnings = run_dbt(
             transformation_of(settings, made),
             take,

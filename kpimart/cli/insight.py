@@ -258,3 +258,33 @@ def summary(
         show_json(dataclasses.asdict(found))
     else:
         show(*of_summaries(found, with_proof=with_proof))
+
+
+@commands.command("restatement")
+def restatement(
+    period: Annotated[
+        str, typer.Option("--period", help="month, for the last closed one, or a closed one: 2026-03.")
+    ] = "month",
+    codes: Annotated[
+        list[str] | None, typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="those of the profile")
+    ] = None,
+    manager: Annotated[str | None, typer.Option("--manager", help="A manager's id or name.")] = None,
+    department: Annotated[str | None, typer.Option("--department", help="A department's id or name.")] = None,
+    list_all: Annotated[bool, typer.Option("--all", help="List everything behind the causes.")] = False,
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what has become of a closed month: as closed, what each cause changed, as known now."""
+    from kpimart.insight.restatement import read_restatement
+    from kpimart.report.restatement import SHOWN_ROWS, of_restatement
+
+    settings = load_settings(config)
+    chosen = codes or figures.profile_kpis(settings.profile, settings.seeds)
+    with _published(settings.home, release_id) as database:
+        found = read_restatement(database, chosen, period=period, manager=manager, department=department, language=lang)
+    if as_json:
+        show_json(dataclasses.asdict(found))
+    else:
+        show(*of_restatement(found, lang, shown_rows=None if list_all else SHOWN_ROWS))

@@ -49,6 +49,7 @@ create schema core;
 create schema kpi;
 create schema seeds;
 create schema insight;
+create schema finance;
 
 create table seeds.kpi_catalogue as
 select * from (values
@@ -98,7 +99,8 @@ entities as (
 
 select kpi_code, period_grain, period_start, period_end, is_complete, entity_level, entity_key, entity_name,
     case unit when 'ratio' then 0.5 when 'days' then 52 else 100.01 * managers end::decimal(28,8) as value,
-    replace(unit, 'currency', 'EUR') as unit, 10 * managers::bigint as sample_size
+    replace(unit, 'currency', 'EUR') as unit, 10 * managers::bigint as sample_size,
+    null::decimal(38, 6) as numerator, null::decimal(38, 6) as denominator
 from core.dim_period, seeds.kpi_catalogue, entities;
 
 create table kpi.kpi_value_by_cut as
@@ -107,6 +109,23 @@ from kpi.kpi_value, (values
     ('current_owner', 'booking', 'all', 'all'), ('at_event', 'native', 'currency', 'EUR')
 ) as cuts (credit_lens, amount_basis, cut_by, cut_value)
 where period_grain in ('month', 'quarter', 'year') and (amount_basis = 'booking' or unit = 'EUR');
+
+-- December was closed when its won amount was 5.00 less, and one deal fewer.
+insert into kpi.kpi_value_by_cut
+select * replace (value - 5 as value), 'at_event', 'booking', 'as_closed', 'r1'
+from kpi.kpi_value
+where kpi_code = 'won_amount' and period_grain = 'month' and period_start = '2017-12-01' and entity_level = 'company';
+create table finance.restatement as
+select kpi_code, 'month' as period_grain, period_start, period_end, entity_level, entity_key, entity_name, 4 as step,
+    'late_entry' as cause, 0.00 as numerator_change, 0.00 as denominator_change, value - 5 as value_before,
+    5.00::decimal(28, 8) as value_change, value as value_after
+from kpi.kpi_value
+where kpi_code = 'won_amount' and period_grain = 'month' and period_start = '2017-12-01' and entity_level = 'company';
+create table finance.restatement_entry as
+select period_grain, period_start, period_end, entity_level, entity_key, step, cause, 'events' as relation,
+    'won' as what, 'files:1' as subject_id, 1 as entry_number, 0 as count_before, 1 as count_after,
+    null::decimal(38, 2) as amount_before, 5.00::decimal(38, 2) as amount_after
+from finance.restatement;
 
 create table core.fct_deal as
 select 'files:' || i as deal_id, 'files:m' || i % 10 as manager_id, 'won' as outcome, 100.00::decimal(18,2) as amount,
@@ -402,6 +421,13 @@ insert into kpi.leaderboard (kpi_code, period_grain, is_tied, is_hidden) values 
 update kpi.leaderboard set value = 1 where is_hidden;
 update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
 
+update finance.restatement set cause = 'weather', entity_name = null, value_change = 4;
+insert into finance.restatement
+select * replace (5 as step, 'not_split' as cause, 1 as value_change) from finance.restatement;
+update finance.restatement_entry set relation = 'rumours';
+insert into finance.restatement_entry
+select * replace ('events' as relation, 6.00 as amount_after) from finance.restatement_entry;
+
 delete from insight.kpi_summary where entity_key = 'files:m1';
 update insight.kpi_summary set topic = 'weather', text_ru = 'Won amount: null.', figures = '{"value":null}'
 where entity_key = 'files:m2';
@@ -419,6 +445,8 @@ MAY_BE_EMPTY = {
     *("driver_input", "kpi_driver"),
     *("cohort_retention", "customer_segment", "buying_interval"),
     "kpi_summary",
+    # Nor a month that was closed and is another one since.
+    *("restatement", "restatement_entry"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from kpimart.extract.packages import SOURCES, object_names
+from kpimart.frozen import make_tables
 from kpimart.paths import DBT_PROJECT, PROJECT
 from kpimart.warehouse import RAW_COLUMNS, WAREHOUSE_FILE, open_warehouse, raw_table
 
@@ -63,6 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         for source in SOURCES:
             for name in object_names(source):
                 connection.execute(f"create table {raw_table(source, name)} ({RAW_COLUMNS})")
+        make_tables(connection)
     built = project.dbt("build", "--empty", "--exclude-resource-type", "test", "unit_test")
     assert built.returncode == 0, built.stdout
     return project
@@ -437,6 +439,26 @@ def wins_of(said: str) -> Rows:
     return {**WATERFALLS, "crm_discipline": values(f"{DISCIPLINE}, amount_concerned", *rows)}
 
 
+BRIDGE = (
+    "kpi_code, period_start, entity_level, entity_key, step, value_before, value_after, numerator_change, "
+    "denominator_change"
+)
+FIGURE_OF = "kpi_code, period_grain, period_start, entity_level, entity_key, numerator, denominator, value"
+
+
+def bridge_of(*steps: str, frozen: str = "1, 2, 0.5", known: str = "2, 3, 0.6667") -> Rows:
+    """The company's win rate of March as closed and as known, and what leads from one to the other."""
+    cell = "'company', 'company'"
+    return {
+        "closed_month": values("period_start", "date '2026-03-01'"),
+        "frozen_figure": values(FIGURE_OF, f"'win_rate', {MONTH}, {cell}, {frozen}"),
+        "kpi_value": values(FIGURE_OF, f"'win_rate', {MONTH}, {cell}, {known}"),
+        "restatement": values(BRIDGE, *(f"'win_rate', date '2026-03-01', {cell}, {step}" for step in steps)),
+    }
+
+
+A_STEP, ANOTHER = "4, 0.5, 0.3333, 0, 1", "8, 0.3333, 0.6667, 1, 0"
+
 # Test → rows in which all is well, and the same with a fault, by what the fault is.
 FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
     "one_build_is_being_made": (ORGANISATION, {"no build": {}}),
@@ -524,6 +546,21 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
                     *(f"1, 'ann', 'east', {entity}" for entity in (1, 2, 3, 4)),
                 ),
             ),
+        },
+    ),
+    "a_restatement_leads_to_what_is_known": (
+        bridge_of(A_STEP, ANOTHER),
+        {
+            "a cause is missing": bridge_of(A_STEP),
+            "a gap in between": bridge_of(A_STEP, "8, 0.4, 0.6667, 1, 0"),
+            "another beginning": bridge_of(A_STEP, ANOTHER, frozen="1, 2, 0.55"),
+            "another end": bridge_of(A_STEP, ANOTHER, known="2, 3, 0.7"),
+            "another sum above the line": bridge_of(A_STEP, ANOTHER, known="3, 3, 0.6667"),
+            "another sum below the line": bridge_of(A_STEP, ANOTHER, known="2, 4, 0.6667"),
+            "a change without a cause": {
+                **bridge_of(A_STEP, frozen="1, 1, 1", known="2, 2, null"),
+                "restatement": f"{values(BRIDGE, 'null, null, null, null, null, null, null, null, null')} where false",
+            },
         },
     ),
     "a_reversal_takes_back_what_is_there": (
