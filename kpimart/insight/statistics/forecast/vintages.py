@@ -1,0 +1,190 @@
+"""Forecasts as they are, or would have been, made at the end of each month: chosen, reconciled and with intervals.
+
+Whatever a vintage rests on was known at its origin: the figures, the errors by which methods are chosen and weighted,
+and those that make its intervals. So one comes out the same whenever it is made.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kpimart.insight.statistics.forecast import pipeline as pipelines
+from kpimart.insight.statistics.forecast.calibration import NOMINAL, half_widths, scale_of
+from kpimart.insight.statistics.forecast.choice import NAIVE, Chosen, choose, errors_known
+from kpimart.insight.statistics.forecast.known import SEASON, Floats, Integers, Known, Organisation
+from kpimart.insight.statistics.forecast.methods import CHEAP, FITTED, HORIZON
+from kpimart.insight.statistics.forecast.pipeline import Pipeline
+from kpimart.insight.statistics.forecast.reconciliation import added_up, reconciled
+
+Fit = Callable[[str, Floats], Floats]
+"""Method's name and series → its forecast; where forecasts are kept, from there."""
+
+PIPELINE, SHARE = "weighted_pipeline", "share"
+EXACT = 1e-6
+"""Of the largest variance: the least that a forecast is trusted to err by."""
+
+
+@dataclass(frozen=True)
+class Vintage:
+    """The forecasts of a KPI made at an origin, a row an entity of `nodes`.
+
+    value: hundredths, entities × horizons. half_width, cumulative_half_width: entities × horizons × NOMINAL, of the
+    month and of the sum of all months through it; NaN where too few errors are known. naive: what seasonal naive says.
+    """
+
+    origin: int
+    nodes: Integers
+    method: npt.NDArray[np.object_]
+    status: npt.NDArray[np.object_]
+    value: Integers
+    half_width: Floats
+    cumulative_half_width: Floats
+    naive: Floats
+
+    @property
+    def cumulative_value(self) -> Integers:
+        """The sums from the first month on."""
+        total: Integers = self.value.cumsum(axis=1)
+        return total
+
+
+def fitted(method: str, values: Floats) -> Floats:
+    """The forecast of one of FITTED, computed."""
+    return FITTED[method].forecast(values)
+
+
+def origins_of(known: Known, count: int) -> Integers:
+    """The months at whose end a forecast is made: the last one, and those that its choice and its intervals rest on.
+
+    Each vintage of the last `count` rests on as many before it, and the choice of each of these on as many again.
+    """
+    return np.arange(max(SEASON - 1, known.months - 1 - 3 * count), known.months)
+
+
+def vintages(
+    known: Known, kpi_code: str, count: int, fit: Fit = fitted, pipeline: Pipeline | None = None
+) -> Iterator[Vintage]:
+    """The vintages of a KPI, of the last `count` origins that are over and of the present one, oldest first.
+
+    pipeline: its open deals, if it has a pipeline. The company's figures must have been whole for MODEL_LEAST months.
+    """
+    origins = origins_of(known, count)
+    forecasts = base_forecasts(known, kpi_code, origins, fit)
+    if pipeline:
+        forecasts[PIPELINE] = np.stack([pipelines.forecast(pipeline, known, kpi_code, origin) for origin in origins])
+    forecasts[SHARE] = np.full_like(forecasts[NAIVE], np.nan)
+    published, scales = np.full_like(forecasts[NAIVE], np.nan), np.empty(forecasts[NAIVE].shape[:2])
+    for place, origin in enumerate(origins):
+        organisation, figures = known.organisations[origin], known.at(kpi_code, origin)
+        seen = slice(max(0, place - count), place + 1)
+        upper = _chosen(
+            known,
+            {name: forecasts[name][seen] for name in forecasts if name != SHARE},
+            figures,
+            origins[seen],
+            ("company", "department"),
+        )
+        shared = shares_of_above(known, organisation, figures, upper.forecast, known.begun(origin))
+        forecasts[SHARE][place] = shared
+        lower = _chosen(
+            known, {name: each[seen] for name, each in forecasts.items()}, figures, origins[seen], ("manager",)
+        )
+        scales[place] = scale_of(figures)
+        is_manager = np.isin(organisation.nodes, organisation.managers)
+        nodes = organisation.nodes
+        base = np.where(is_manager[:, None], lower.forecast[nodes], upper.forecast[nodes])
+        method = np.where(is_manager, lower.method[nodes], upper.method[nodes])
+        is_shared = (method == "") | (method == SHARE)
+        base = np.where(is_shared[:, None], shared[nodes], base)
+        variance = np.where(is_manager, lower.variance[nodes], upper.variance[nodes])
+        variance = np.where(np.isfinite(variance), variance, scales[place, nodes] ** 2)
+        managers = reconciled(base, organisation.sums, np.maximum(variance, EXACT * variance.max() + EXACT))
+        value = added_up(managers, organisation.sums)
+        published[place, nodes] = value / 100
+        if place < len(origins) - 1 - count:
+            continue
+        errors = errors_known(published[seen][:-1], figures, origins[seen][:-1], origin)
+        scaled = scales[seen][:-1, :, None]
+        ahead = np.arange(1, HORIZON + 1)
+        of_month = _half_widths(known, np.abs(errors) / scaled)[nodes] * scales[place, nodes, None, None]
+        of_sum = _half_widths(known, np.abs(errors.cumsum(axis=2)) / scaled / ahead)[nodes] * (
+            scales[place, nodes, None, None] * ahead[:, None]
+        )
+        naive = forecasts[NAIVE][place, nodes]
+        yield Vintage(
+            origin=int(origin),
+            nodes=nodes,
+            method=np.where(is_shared, SHARE, method),
+            status=_statuses(is_shared, is_manager),
+            value=value,
+            half_width=of_month,
+            cumulative_half_width=of_sum,
+            # Who has been there for less than a year has none; what was published instead stands in for it.
+            naive=np.where(np.isfinite(naive), naive, value / 100),
+        )
+
+
+def base_forecasts(known: Known, kpi_code: str, origins: Integers, fit: Fit) -> dict[str, Floats]:
+    """Method → origins × entities × horizons: each method on each series as known at each origin, NaN where it cannot.
+
+    The simpler methods come first.
+    """
+    shape = (len(origins), len(known.entities), HORIZON)
+    forecasts = {name: np.full(shape, np.nan) for name in (*CHEAP, *FITTED)}
+    for place, origin in enumerate(origins):
+        figures, begun = known.at(kpi_code, origin), known.begun(origin)
+        for row in known.organisations[origin].nodes:
+            values = figures[row, begun[row] :]
+            for name, method in (CHEAP | FITTED).items():
+                if known.entities[row].level in method.levels and len(values) >= method.least:
+                    forecast = method.forecast(values) if name in CHEAP else fit(name, values)
+                    forecasts[name][place, row] = forecast
+    return forecasts
+
+
+def shares_of_above(
+    known: Known, organisation: Organisation, figures: Floats, upper: Floats, begun: Integers
+) -> Floats:
+    """Entities × horizons: the forecast of the level above by the entity's share of its last twelve months.
+
+    A manager's share is that of the department where they sit; one of less than a year is that of the months since they
+    began. A department's is that of the company; so is that of a department which has no forecast of its own.
+    """
+    shared = np.full(upper.shape, np.nan)
+    (company,) = known.rows("company")
+    for row in np.intersect1d(organisation.nodes, known.rows("department")):
+        shared[row] = upper[company] * _share(figures[row], figures[company], begun[row])
+    for row, department in zip(organisation.managers, organisation.departments, strict=True):
+        above = upper[department] if np.isfinite(upper[department]).all() else shared[department]
+        shared[row] = above * _share(figures[row], figures[department], begun[row])
+    return shared
+
+
+def _share(part: Floats, whole: Floats, begun: int) -> float:
+    last = slice(max(begun, len(part) - SEASON), None)
+    total = whole[last].sum()
+    return float(np.clip(part[last].sum() / total, 0.0, 1.0)) if total > 0 else 0.0
+
+
+def _chosen(
+    known: Known, forecasts: Mapping[str, Floats], figures: Floats, origins: Integers, levels: tuple[str, ...]
+) -> Chosen:
+    """What is chosen for the entities of some levels; nothing for the others."""
+    return choose(forecasts, figures, origins, int(origins[-1]), [known.rows(level) for level in levels])
+
+
+def _half_widths(known: Known, scores: Floats) -> Floats:
+    """Entities × horizons × NOMINAL, in units of their scale; the company is judged together with departments."""
+    widths = np.full((len(known.entities), HORIZON, len(NOMINAL)), np.nan)
+    for levels in (("company", "department"), ("manager",)):
+        rows = np.concatenate([known.rows(level) for level in levels])
+        for column, share in enumerate(NOMINAL):
+            widths[rows, :, column] = half_widths(scores[:, rows].reshape(-1, HORIZON), share)
+    return widths
+
+
+def _statuses(is_shared: npt.NDArray[np.bool_], is_manager: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
+    above = np.where(is_manager, "share_of_department", "share_of_company")
+    return np.where(is_shared, above, "own").astype(object)

@@ -1,0 +1,6 @@
+"""Tables that finance plans with, a file a topic."""
+
+from kpimart.publish.contract.finance.forecast import FORECAST_ACCURACY, KPI_FORECAST
+from kpimart.publish.contract.shape import Table
+
+FINANCE: tuple[Table, ...] = (KPI_FORECAST, FORECAST_ACCURACY)
