@@ -91,7 +91,12 @@ def forecast_kpis(database: Path) -> list[str]:
     """Those of FORECAST_KPIS that the release's catalogue has."""
     with open_database(database) as connection:
         rows = connection.execute(
-            "select kpi_code from kpi_catalogue where list_contains($codes, kpi_code) order by list_position($codes, kpi_code)",
+            """
+            select kpi_code
+            from kpi_catalogue
+            where list_contains($codes, kpi_code)
+            order by list_position($codes, kpi_code)
+            """,
             {"codes": list(FORECAST_KPIS)},
         ).fetchall()
     return [code for (code,) in rows]
@@ -171,7 +176,5 @@ def _quotient(above: str, below: str) -> str:
 
 
 def _is_backtest(connection: duckdb.DuckDBPyConnection) -> bool:
-    ((is_backtest,),) = connection.execute(
-        "select coalesce(bool_and(is_backtest), false) from forecast_accuracy"
-    ).fetchall()
-    return bool(is_backtest)
+    rows = connection.execute("select coalesce(bool_and(is_backtest), false) from forecast_accuracy").fetchall()
+    return bool(rows[0][0])

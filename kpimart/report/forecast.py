@@ -96,13 +96,13 @@ def of_accuracy(found: Accuracies, language: Language) -> Iterator[RenderableTyp
         *("80 % held", "95 % held", "80 % of sums held", "95 % of sums held"),
     )
     yield render.rows_table(
-        [said(heading, language) for heading in headings], [_accuracy(each, language) for each in found.accuracies]
+        [said(heading, language) for heading in headings], [_accuracy(each) for each in found.accuracies]
     )
     if found.is_backtest:
         yield said("all of it is a backtest: forecasts of then are made of what the first load told", language)
 
 
-def _accuracy(each: Accuracy, language: Language) -> list[object]:
+def _accuracy(each: Accuracy) -> list[object]:
     first, last = each.first_horizon, each.last_horizon
     bias = render.UNDEFINED if each.bias is None else f"{each.bias * 100:+z,.1f} %"
     shares = (each.coverage_80, each.coverage_95, each.cumulative_coverage_80, each.cumulative_coverage_95)

@@ -1,7 +1,7 @@
 """Intervals whose width is what earlier forecasts missed by: conformal, so they need no model of the errors.
 
-Source: split conformal prediction, Vovk, Gammerman & Shafer (2005), in the form for rolling forecasts of Stankeviciute et
-al. (2021): the nominal share of scores, of which there is one more than were seen.
+Source: split conformal prediction, Vovk, Gammerman & Shafer (2005): the nominal share of the scores of earlier
+forecasts, as if there were one more of them than were seen.
 """
 
 import numpy as np
@@ -11,6 +11,9 @@ from kpimart.insight.statistics.forecast.known import SEASON, Floats
 NOMINAL = (0.80, 0.95)
 """The shares of figures that intervals are to hold."""
 
+LEAST_SCALE = 0.25
+"""Of the mean scale of a level."""
+
 GROUPS = ((1, 3), (4, 6), (7, 12), (13, 18))
 """Months ahead whose errors are taken as alike."""
 
@@ -19,12 +22,15 @@ LEAST_SCORES = 40
 
 
 def scale_of(values: Floats) -> Floats:
-    """By how much each series usually moves from a month to another of its last two years; above 0.
+    """By how much each series of a level usually moves from a month to another, in units of the figures; above 0.
 
-    values: entities × months. The mean absolute deviation from the mean of the last 24 months, a hundredth at least.
+    values: series × months. The mean absolute deviation from the mean of the last 24 months; of a series that hardly
+    moves, LEAST_SCALE of the level's mean: what it will miss by is not to be told from months without anything.
     """
     last = values[:, -2 * SEASON :]
-    return np.maximum(np.abs(last - last.mean(axis=1, keepdims=True)).mean(axis=1), 0.01)
+    moves = np.abs(last - last.mean(axis=1, keepdims=True)).mean(axis=1)
+    scale: Floats = np.maximum(moves, max(LEAST_SCALE * moves.mean(), 0.01))
+    return scale
 
 
 def half_widths(scores: Floats, share: float) -> Floats:

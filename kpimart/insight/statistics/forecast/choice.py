@@ -12,9 +12,9 @@ NAIVE, COMBINATION = "seasonal_naive", "combination"
 LEAST_ERRORS = 12
 """Errors of a method that its choice needs; with fewer of them it is as good as its luck."""
 EDGE = 1.1
-"""How many times as near as the mean of all a single method must have been: with few errors the best one is the luckiest."""
+"""How many times as near as the mean of all a single method must have been: of few errors the best is the luckiest."""
 OWN = 0.5
-"""How much of the score of a method is that of the series; the rest is that of its level, which is told by more errors."""
+"""How much of the score of a method is that of the series; the rest is that of its level, which more errors tell of."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,19 @@ class Chosen:
     variance: Floats
 
 
-def errors_known(forecasts: Floats, actual: Floats, origins: Integers, origin: int) -> Floats:
-    """Origins × entities × horizons: forecast less figure, NaN where the month was not over at an origin.
+def errors_known(forecasts: Floats, actual: Floats, origins: Integers) -> Floats:
+    """Origins × entities × horizons: forecast less figure, NaN where the month is not over.
 
-    forecasts: origins × entities × horizons. actual: entities × months, as known at the origin.
+    forecasts: origins × entities × horizons. actual: entities × the months that are over.
     """
+    last = actual.shape[1] - 1
     months = origins[:, None] + 1 + np.arange(forecasts.shape[2])
-    figures = np.where(months <= origin, actual[:, np.minimum(months, origin)], np.nan)
+    figures = np.where(months <= last, actual[:, np.minimum(months, last)], np.nan)
     errors: Floats = forecasts - figures.transpose(1, 0, 2)
     return errors
 
 
-def choose(
-    forecasts: Mapping[str, Floats], actual: Floats, origins: Integers, origin: int, levels: list[Integers]
-) -> Chosen:
+def choose(forecasts: Mapping[str, Floats], actual: Floats, origins: Integers, levels: list[Integers]) -> Chosen:
     """The method of each entity whose forecasts from earlier origins were nearest to what came.
 
     forecasts: method → origins × entities × horizons, the simpler methods first; the last of the origins is the one at
@@ -55,7 +54,7 @@ def choose(
     """
     names = list(forecasts)
     stacked = np.stack([forecasts[name] for name in names])
-    errors = np.stack([errors_known(forecasts[name][:-1], actual, origins[:-1], origin) for name in names])
+    errors = np.stack([errors_known(forecasts[name][:-1], actual, origins[:-1]) for name in names])
     naive = errors[names.index(NAIVE)]
     scores = np.stack([_scores(each, naive, levels) for each in errors])
     is_known = np.isfinite(scores)

@@ -132,5 +132,9 @@ def organisation_of(seats: list[Seat], entities: tuple[Entity, ...]) -> Organisa
     sums = np.zeros((len(nodes), len(managers)))
     for seat in seats:
         sums[row_of[places[seat.entity]], column_of[places[Entity("manager", seat.manager)]]] = 1
-    departments = [department_of[row] for row in managers]
-    return Organisation(*(np.array(rows, dtype=np.int64) for rows in (managers, departments, nodes)), sums)
+    return Organisation(
+        managers=np.array(managers, dtype=np.int64),
+        departments=np.array([department_of[row] for row in managers], dtype=np.int64),
+        nodes=np.array(nodes, dtype=np.int64),
+        sums=sums,
+    )

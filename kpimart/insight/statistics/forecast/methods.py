@@ -2,12 +2,12 @@
 
 Each method takes a series of at least its `least` months, oldest first and without a gap, and gives HORIZON months
 that follow. None of them knows more than the series it is given.
-Sources: Hyndman & Athanasopoulos (2021), Forecasting: Principles and Practice, 5.2 (seasonal naive), 8 (ETS), 9 (ARIMA);
-Assimakopoulos & Nikolopoulos (2000) on Theta; Bandara, Hyndman & Bergmeir (2021) on MSTL.
+Sources: Hyndman & Athanasopoulos (2021), Forecasting: Principles and Practice, 5.2 (seasonal naive), 8 (ETS) and 9
+(ARIMA); Assimakopoulos & Nikolopoulos (2000) on Theta; Bandara, Hyndman & Bergmeir (2021) on MSTL.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -125,11 +125,11 @@ class Method:
 
 
 _ALL = ("company", "department", "manager")
-CHEAP: Mapping[str, Method] = {
+CHEAP: dict[str, Method] = {
     "seasonal_naive": Method(seasonal_naive, _ALL, SEASON),
     "run_rate": Method(run_rate, _ALL, SEASON),
 }
-FITTED: Mapping[str, Method] = {
+FITTED: dict[str, Method] = {
     "theta": Method(theta, _ALL, MODEL_LEAST),
     "mstl": Method(mstl, ("company", "department"), MODEL_LEAST),
     "ets": Method(ets, ("company", "department"), MODEL_LEAST),

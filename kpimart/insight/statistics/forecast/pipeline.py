@@ -60,11 +60,12 @@ def forecast(pipeline: Pipeline, known: Known, kpi_code: str, origin: int) -> Fl
         first = max(0, over - SEASON)
         new = figures[:, first + place + 1 : over + place + 1] - won_of[first:over, :, place].T
         ahead[:, place] = pipeline.opened[origin] @ shares + new.mean(axis=1)
-    return np.maximum(ahead, 0.0)
+    expected: Floats = np.maximum(ahead, 0.0)
+    return expected
 
 
 def won_shares(opened: Floats, won: Floats, deals: Floats, stages: Integers) -> Floats:
-    """What share of a group is won: its own, its stage's where it has few deals, or that of all where these are few too.
+    """What share of a group is won: its own, its stage's where it has few deals, that of all where these are few too.
 
     opened, won: of each group, in units of the KPI. deals: how many were opened.
     """

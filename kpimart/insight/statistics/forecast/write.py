@@ -109,8 +109,8 @@ def _with_bounds(prefix: str, value: Integers, half_width: Floats) -> dict[str, 
 
 def bounds(value: Integers, half_width: Floats) -> tuple[Floats, Floats]:
     """Low and high, entities × horizons × NOMINAL, in whole hundredths; NaN where there is no interval."""
-    half = np.rint(half_width * 100)
-    return np.maximum(value[:, :, None] - half, 0.0), value[:, :, None] + half
+    middle, half = value[:, :, None].astype(np.float64), np.rint(half_width * 100)
+    return np.maximum(middle - half, 0.0), middle + half
 
 
 # ------------------------------------------------------------------------------------------------- those before it

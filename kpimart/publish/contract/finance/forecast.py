@@ -36,7 +36,7 @@ KPI_FORECAST = Table(
         Column(
             "status",
             VARCHAR,
-            "own (of its own history), share_of_department or share_of_company: by its share of the last twelve months.",
+            "own (its own history), share_of_department or share_of_company: by its share of the last twelve months.",
         ),
         Column("value", VALUE, "What is expected; managers add up to departments, departments to the company."),
         Column("low_80", VALUE, "Four times in five the figure is not below; empty without a backtest.", nullable=True),
