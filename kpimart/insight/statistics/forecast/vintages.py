@@ -56,11 +56,12 @@ def fitted(method: str, values: Floats) -> Floats:
 
 
 def origins_of(known: Known, count: int) -> Integers:
-    """The months at whose end a forecast is made: the last one, and those that its choice and its intervals rest on.
+    """The months at whose end a forecast is made: the last one, and all that the vintages since `count` rest on.
 
-    Each vintage of the last `count` rests on as many before it, and the choice of each of these on as many again.
+    The intervals of a vintage rest on as many vintages before it; the choice of each of these on as many forecasts
+    again, among them shares of what was chosen for the level above by as many once more.
     """
-    return np.arange(max(SEASON - 1, known.months - 1 - 3 * count), known.months)
+    return np.arange(max(SEASON - 1, known.months - 1 - 4 * count), known.months)
 
 
 def vintages(
