@@ -220,7 +220,8 @@ def test_a_series_that_hardly_moves_has_a_quarter_of_its_levels_scale() -> None:
 def company(seed: int, months: int = 36, departments: int = 3, team: int = 4) -> Known:
     """A company whose figures are made by a known law: a season, growth, shocks that fade, and managers' luck.
 
-    Deals are Poisson, amounts lognormal; a manager in seven begins within the months, the last one six before their end. All is known in its month.
+    Deals are Poisson, amounts lognormal; a manager in seven begins within the months, the last one six before the end.
+    All is known in its month.
     """
     random = np.random.default_rng(seed)
     managers, month = departments * team, np.arange(months)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import duckdb
 import numpy as np
@@ -66,11 +67,18 @@ class Known:
 
     def begun(self, origin: int) -> Integers:
         """The first month in which anything of an entity counts, as it was known; that after the origin if none."""
-        is_there = np.any([self.at(kpi_code, origin) != 0 for kpi_code in self.changes], axis=0)
-        first: Integers = np.where(is_there.any(axis=1), is_there.argmax(axis=1), origin + 1)
-        # What is there of the company is there of all months.
-        first[self.rows("company")] = 0
-        return first
+        return self._begun[origin]
+
+    @cached_property
+    def _begun(self) -> list[Integers]:
+        company, begun = self.rows("company"), []
+        for origin in range(self.months):
+            is_there = np.any([self.at(kpi_code, origin) != 0 for kpi_code in self.changes], axis=0)
+            first = np.where(is_there.any(axis=1), is_there.argmax(axis=1), origin + 1)
+            # What is there of the company is there of all months.
+            first[company] = 0
+            begun.append(first)
+        return begun
 
     def rows(self, level: str) -> Integers:
         """The rows of the entities of a level."""
