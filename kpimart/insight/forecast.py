@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -128,11 +129,13 @@ def read_forecasts(database: Path, *, level: str, kpi_codes: Sequence[str], lang
     return Forecasts(
         origin_on,
         whole_months,
-        tuple(
-            Forecast(kpis[code], *others, tuple(Month(*row[6:]) for row in months))
-            for (code, *others), months in groupby(rows, key=lambda row: row[:6])
-        ),
+        tuple(_forecast(kpis[head[0]], head, list(months)) for head, months in groupby(rows, key=lambda row: row[:6])),
     )
+
+
+def _forecast(kpi: Kpi, head: tuple[Any, ...], months: list[tuple[Any, ...]]) -> Forecast:
+    _, entity_key, entity_name, unit, method, status = head
+    return Forecast(kpi, entity_key, entity_name, unit, method, status, tuple(Month(*row[6:]) for row in months))
 
 
 _GROUPS = "(values (1, 1), (2, 3), (4, 6), (7, 12)) as groups (first_horizon, last_horizon)"

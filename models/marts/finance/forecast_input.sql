@@ -1,5 +1,5 @@
--- One row per KPI that is forecast, entity, month, and month at whose end it was first known: what is added to the figure
--- of the month then. The figure as it was known at an origin is the sum over what was known by it.
+-- One row per KPI that is forecast, entity, month, and month at whose end it was first known: what is added to the
+-- figure of the month then. The figure as it was known at an origin is the sum over what was known by it.
 with
 
 months as (

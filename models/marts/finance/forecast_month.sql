@@ -1,5 +1,5 @@
--- One row per month of the company's calendar, from the first whole one on to the last that is forecast, with the stretch
--- of knowledge that is new in a forecast made at its end.
+-- One row per month of the company's calendar, from the first whole one on to the last that is forecast, with the
+-- stretch of knowledge that is new in a forecast made at its end.
 {%- set furthest = forecast_horizon() | int %}
 
 with

@@ -123,8 +123,10 @@ last_stages as (
     from standing
     where sign > 0 and stage_id is not null
     qualify
-        row_number() over (partition by period_number, deal_id order by occurred_at desc, event_type desc, stage_id desc)
-        = 1
+        row_number() over (
+            partition by period_number, deal_id
+            order by occurred_at desc, event_type desc, stage_id desc
+        ) = 1
 
 ),
 

@@ -50,8 +50,8 @@ seated as (
     from months
     inner join managers
         on
-            (managers.hired_on is null or managers.hired_on <= months.period_end)
-            and (managers.left_on is null or managers.left_on > months.period_end)
+            (months.period_end >= managers.hired_on or managers.hired_on is null)
+            and (months.period_end < managers.left_on or managers.left_on is null)
     inner join assignments
         on
             managers.manager_id = assignments.manager_id

@@ -19,7 +19,7 @@ from kpimart.insight.statistics.forecast.calibration import half_widths, scale_o
 from kpimart.insight.statistics.forecast.choice import choose, errors_known
 from kpimart.insight.statistics.forecast.known import COMPANY, Entity, Known, Seat, organisation_of
 from kpimart.insight.statistics.forecast.methods import CHEAP, FITTED, HORIZON, run_rate, seasonal_naive, theta
-from kpimart.insight.statistics.forecast.pipeline import Pipeline, won_shares
+from kpimart.insight.statistics.forecast.pipeline import Late, Pipeline, won_shares
 from kpimart.insight.statistics.forecast.reconciliation import added_up, reconciled
 from kpimart.insight.statistics.forecast.vintages import Vintage, fitted, vintages
 from kpimart.insight.statistics.forecast.write import bounds
@@ -69,6 +69,13 @@ def test_a_method_carries_on_what_never_changes_and_never_falls_below_nothing(na
     assert (falling >= 0).all()
 
 
+def test_a_fit_that_runs_away_is_none() -> None:
+    """Deals of a made-up company, to whose 29 months ARIMA fits a root beyond 1: 67,790 in the second month ahead."""
+    known = company(101)
+    values = known.at("won_deals", 28)[0]
+    assert np.isnan(FITTED["arima"].forecast(values)).all()
+
+
 @pytest.mark.parametrize("name", ["mstl", "ets", "arima"])
 def test_a_method_with_a_season_finds_one(name: str) -> None:
     season = 100 + 40 * np.sin(2 * np.pi * np.arange(72) / 12)
@@ -86,6 +93,9 @@ def test_a_share_is_told_from_enough_deals() -> None:
     assert shares == pytest.approx([0.1, 40 / 400, 54 / 415])
 
 
+NOTHING_LATE = Late(np.empty((3, 0), dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+
+
 def test_the_pipeline_is_what_is_open_by_its_share_and_what_is_new_by_then() -> None:
     """Ten deals are open at each end; four of them are won in the month after it, with one new one more: 5 a month.
 
@@ -97,7 +107,7 @@ def test_the_pipeline_is_what_is_open_by_its_share_and_what_is_new_by_then() -> 
     for month in range(months - 1):
         won[month, 0, 0, month + 1] = 4.0
     known = Known((COMPANY,), {"won_deals": np.eye(months)[None] * 5.0}, ())
-    made = Pipeline(opened, opened[:, 0], won, won, np.zeros(1, dtype=np.int64))
+    made = Pipeline(opened, opened[:, 0], won, won.sum(axis=3), NOTHING_LATE, np.zeros(1, dtype=np.int64))
     ahead = pipelines.forecast(made, known, "won_deals", months - 1)
     assert ahead[0, :2] == pytest.approx([9.0, 5.0])
 
@@ -105,10 +115,12 @@ def test_the_pipeline_is_what_is_open_by_its_share_and_what_is_new_by_then() -> 
 def test_a_pipeline_knows_no_win_before_it_was_known() -> None:
     months = 24
     opened, won = np.full((months, 1, 1), 10.0), np.zeros((months, 1, HORIZON, months))
-    won[5, 0, 0, 20] = 8.0
     known = Known((COMPANY,), {"won_deals": np.eye(months)[None] * 5.0}, ())
-    made = Pipeline(opened, opened[:, 0], won, won, np.zeros(1, dtype=np.int64))
-    without = replace(made, won=np.zeros_like(won), won_of=np.zeros_like(won))
+    without = Pipeline(opened, opened[:, 0], won, won[..., 0], NOTHING_LATE, np.zeros(1, dtype=np.int64))
+    told = won.copy()
+    told[5, 0, 0, 20] = 8.0
+    late = Late(np.array([[5], [0], [0]]), np.array([20]), np.array([8.0]))
+    made = replace(without, won=told, late=late)
     for origin, is_same in ((19, True), (20, False)):
         seen, unseen = (pipelines.forecast(each, known, "won_deals", origin)[0, 0] for each in (made, without))
         assert (seen == unseen) == is_same
@@ -341,6 +353,14 @@ def test_a_vintage_is_what_it_was_when_it_was_the_present_one() -> None:
     (now,) = (vintage for vintage in forecast(known) if vintage.origin == month)
     assert (now.value == forecast(then)[-1].value).all()
     assert np.array_equal(now.half_width, forecast(then)[-1].half_width, equal_nan=True)
+
+
+def test_of_a_month_at_whose_end_nobody_was_employed_there_is_no_vintage() -> None:
+    known = company(6, months=30, departments=1, team=2)
+    nobody = organisation_of([], known.entities)
+    organisations = (*known.organisations[:27], nobody, nobody, known.organisations[29])
+    made = forecast(replace(known, organisations=organisations))
+    assert [vintage.origin for vintage in made] == [*range(17, 27), 29]
 
 
 def test_who_began_lately_gets_a_share_of_the_department_and_it_is_said() -> None:

@@ -53,7 +53,8 @@ def release(tmp_path: Path) -> Path:
             insert into forecast_accuracy by name
             select
                 'won_amount' as kpi_code, 'company' as entity_level, origin_on, horizon, 1 as series,
-                true as is_backtest, value, actual, abs(value - actual) as absolute_error, 30 as naive_absolute_error, 1 as intervals,
+                true as is_backtest, value, actual, abs(value - actual) as absolute_error,
+                30 as naive_absolute_error, 1 as intervals,
                 coverage_80, 1 as coverage_95, 1 as cumulative_coverage_80, 1 as cumulative_coverage_95
             from (values
                 (date '2026-05-31', 1, 90, 100, 1), (date '2026-05-31', 2, 130, 100, 0),

@@ -98,9 +98,8 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 
 def _mean_of(values: Floats, is_in: Bools) -> Floats:
-    """The mean over the methods (first axis) that are in, of each entity; NaN where one of them is missing."""
-    weights = is_in[:, None, :, None]
-    total = np.where(weights, values, 0.0).sum(axis=0)
-    count = is_in.sum(axis=0)[None, :, None]
+    """The mean over the methods (first axis) that are in, of each entity; NaN where all of them are missing."""
+    is_there = is_in[:, None, :, None] & np.isfinite(values)
+    total, count = np.where(is_there, values, 0.0).sum(axis=0), is_there.sum(axis=0)
     mean: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return mean

@@ -62,8 +62,12 @@ class Known:
 
     def at(self, kpi_code: str, origin: int) -> Floats:
         """Entities × months through the origin: the figures as they were known at its end."""
-        known: Floats = self.changes[kpi_code][:, : origin + 1, : origin + 1].sum(axis=2)
-        return known
+        return self._known[kpi_code][:, : origin + 1, origin]
+
+    @cached_property
+    def _known(self) -> dict[str, Floats]:
+        # In cents again: what comes to nothing must be nothing.
+        return {kpi_code: np.round(changes.cumsum(axis=2), 2) for kpi_code, changes in self.changes.items()}
 
     def begun(self, origin: int) -> Integers:
         """The first month in which anything of an entity counts, as it was known; that after the origin if none."""
@@ -89,6 +93,8 @@ _ENTITIES = """
 select entity_level, entity_key from finance.forecast_input
 union
 select entity_level, entity_key from finance.forecast_seat
+union
+select entity_level, entity_key from finance.forecast_pipeline
 order by entity_level, entity_key
 """
 _CHANGES = """

@@ -25,6 +25,9 @@ MODEL_LEAST = 2 * SEASON
 MOST = 5 * SEASON
 """Months that are looked at; the season of longer ago is another one."""
 
+MOST_GROWTH = 3.0
+"""How many times its largest month a series may be forecast; what is beyond that is a fit that has run away."""
+
 
 def seasonal_naive(values: Floats) -> Floats:
     """The figure of the same month in the last year that is over."""
@@ -103,7 +106,7 @@ def _order_of(values: bytes) -> dict[str, Any]:
 
 
 def _carried_on(model: Any, values: Floats) -> Floats:
-    """NaN where a model finds no fit; it is not chosen then."""
+    """NaN where a model finds no fit, or one that runs away; it is not chosen then."""
     with warnings.catch_warnings():
         # What a model warns of its own search is judged by its errors.
         warnings.simplefilter("ignore")
@@ -111,8 +114,10 @@ def _carried_on(model: Any, values: Floats) -> Floats:
             ahead: Floats = np.asarray(model.forecast(values, HORIZON)["mean"], dtype=np.float64)
         except (ValueError, ZeroDivisionError, np.linalg.LinAlgError):
             return np.full(HORIZON, np.nan)
+    if not (ahead <= MOST_GROWTH * values.max()).all():
+        return np.full(HORIZON, np.nan)
     # What adds up here never falls below nothing.
-    return np.where(np.isfinite(ahead), np.maximum(ahead, 0.0), np.nan)
+    return np.maximum(ahead, 0.0)
 
 
 @dataclass(frozen=True)

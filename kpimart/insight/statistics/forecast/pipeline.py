@@ -25,25 +25,44 @@ LEAST_ORIGINS = 6
 
 
 @dataclass(frozen=True)
+class Late:
+    """What was learnt of wins after their month; there is little of it.
+
+    places: month, entity and horizon of each, as in `Pipeline.won_of`. known: the month at whose end it was known.
+    """
+
+    places: Integers
+    known: Integers
+    values: Floats
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """Open deals at the end of each month, and what was won of them, in groups of one stage and age.
 
     opened: months × entities × groups, in units of the KPI. counted: months × groups, the company's open deals. won:
-    months × groups × HORIZON × months at whose end it was known, the company's. won_of: months × entities × HORIZON ×
-    months at whose end it was known. stages: number of the stage of each group.
+    months × groups × HORIZON × months at whose end it was known, the company's. won_of: months × entities × HORIZON,
+    what was known when the month of the win was over. late: what was learnt later. stages: the stage of each group.
     """
 
     opened: Floats
     counted: Floats
     won: Floats
     won_of: Floats
+    late: Late
     stages: Integers
+
+    def won_of_at(self, origin: int) -> Floats:
+        """Months × entities × HORIZON: what was won, as it was known at an origin."""
+        won, seen = self.won_of.copy(), self.late.known <= origin
+        np.add.at(won, tuple(self.late.places[:, seen]), self.late.values[seen])
+        return won
 
 
 def forecast(pipeline: Pipeline, known: Known, kpi_code: str, origin: int) -> Floats:
     """Entities × HORIZON; NaN where too few origins tell what is new by then."""
     figures = known.at(kpi_code, origin)
-    won, won_of = (each[..., : origin + 1].sum(axis=-1) for each in (pipeline.won, pipeline.won_of))
+    won, won_of = pipeline.won[..., : origin + 1].sum(axis=-1), pipeline.won_of_at(origin)
     company = known.rows("company")[0]
     ahead = np.full((len(figures), HORIZON), np.nan)
     for place in range(HORIZON):
@@ -127,7 +146,17 @@ def read_pipeline(connection: duckdb.DuckDBPyConnection, known: Known, kpi_code:
     won = np.zeros((months, len(groups), HORIZON, months))
     for month, stage, age, later, seen, value in connection.execute(_WON.format(measure=measure)).fetchall():
         won[month, group_of[stage, age], later - 1, seen] = value
-    won_of = np.zeros((months, count, HORIZON, months))
+    won_of, late = np.zeros((months, count, HORIZON)), []
     for month, level, key, later, seen, value in connection.execute(_WON_OF.format(measure=measure)).fetchall():
-        won_of[month, row_of[Entity(level, key)], later - 1, seen] = value
-    return Pipeline(opened, counted, won, won_of, np.array([stage for *_, stage in groups], dtype=np.int64))
+        place = (month, row_of[Entity(level, key)], later - 1)
+        if seen == month + later:
+            won_of[place] = value
+        else:
+            late.append((*place, seen, value))
+    stages = np.array([stage for *_, stage in groups], dtype=np.int64)
+    return Pipeline(opened, counted, won, won_of, _late_of(late), stages)
+
+
+def _late_of(rows: list[tuple[int, int, int, int, float]]) -> Late:
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 5).T
+    return Late(columns[:3].astype(np.int64), columns[3].astype(np.int64), columns[4])

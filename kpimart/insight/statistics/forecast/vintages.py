@@ -70,6 +70,7 @@ def vintages(
     """The vintages of a KPI, of the last `count` origins that are over and of the present one, oldest first.
 
     pipeline: its open deals, if it has a pipeline. The company's figures must have been whole for MODEL_LEAST months.
+    There is no vintage of a month at whose end nobody was employed.
     """
     origins = origins_of(known, count)
     forecasts = base_forecasts(known, kpi_code, origins, fit)
@@ -80,8 +81,10 @@ def vintages(
     for place, month in enumerate(origins):
         seen = slice(max(0, place - count), place + 1)
         origin = Origin(known, known.at(kpi_code, month), origins[seen])
-        made = _made(origin, {name: each[seen] for name, each in forecasts.items()}, scales[place])
         nodes = origin.organisation.nodes
+        if not len(nodes):
+            continue
+        made = _made(origin, {name: each[seen] for name, each in forecasts.items()}, scales[place])
         published[place, nodes] = made.value / 100
         if place >= len(origins) - 1 - count:
             naive = forecasts[NAIVE][place, nodes]

@@ -39,7 +39,7 @@ def write(connection: duckdb.DuckDBPyConnection) -> None:
         pipeline = read_pipeline(connection, known, code) if code in MEASURES else None
         made[code] = list(vintages(known, code, ORIGINS, fits, pipeline))
     connection.register("made_entities", _entities(known))
-    connection.register("made_forecasts", forecasts_table(made))
+    connection.register("made_forecasts", forecasts_table(made, known.months - 1))
     connection.register("made_errors", errors_table(known, made))
     connection.execute(_WRITE_FORECAST)
     connection.execute(_WRITE_ACCURACY)
@@ -62,9 +62,14 @@ def _entities(known: Known) -> pa.Table:
 # ---------------------------------------------------------------------------------------------------- the present one
 
 
-def forecasts_table(made: dict[str, list[Vintage]]) -> pa.Table:
-    """A row per KPI, entity and month of the last vintage; figures in hundredths, bounds never below 0."""
-    parts = [_forecasts(kpi_code, each[-1]) for kpi_code, each in made.items() if each]
+def forecasts_table(made: dict[str, list[Vintage]], present: int) -> pa.Table:
+    """A row per KPI, entity and month of the vintage of the present origin; figures in hundredths, none below 0."""
+    parts = [
+        _forecasts(kpi_code, vintage)
+        for kpi_code, each in made.items()
+        for vintage in each
+        if vintage.origin == present
+    ]
     figures = ("value", *_BOUNDS, "cumulative_value", *(f"cumulative_{bound}" for bound in _BOUNDS))
     empty = {
         "kpi_code": pa.string(),
