@@ -47,6 +47,8 @@ def test_the_contract_lists_the_published_tables() -> None:
         "customer_segment",
         "buying_interval",
         "kpi_summary",
+        "kpi_forecast",
+        "forecast_accuracy",
         "quality_result",
         "release",
     ]
