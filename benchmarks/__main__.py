@@ -1,11 +1,12 @@
 """`make bench`: each benchmark, one after the other."""
 
-from benchmarks import dags, extraction, incremental, insight, postgres, publishing, run
+from benchmarks import dags, extraction, forecast, incremental, insight, postgres, publishing, run
 
 run.main()
 dags.main()
 extraction.main()
 incremental.main()
 insight.main()
+forecast.main()
 publishing.main()
 postgres.main()

@@ -33,6 +33,45 @@ RUSSIAN = {
     "{slope} a year": "{slope} в год",
     "level shifted with {start}": "уровень сдвинулся с {start}",
     "expected were {low} … {high}": "ожидалось {low} … {high}",
+    # ------------------------------------------------------------------------------------------------------- forecasts
+    "made at the end of {day}, on what was known then": "прогноз сделан на конец дня {day}, по известному тогда",
+    "the next month": "следующий месяц",
+    "{count} months": "{count} мес.",
+    "{share} % lie in": "с вероятностью {share} %",
+    "method": "метод",
+    "expected": "ожидается",
+    "sum so far": "нарастающим итогом",
+    "as a year before": "как год назад",
+    "run rate with season": "текущий темп с сезонностью",
+    "Theta": "Theta",
+    "MSTL": "MSTL",
+    "exponential smoothing": "экспоненциальное сглаживание",
+    "ARIMA": "ARIMA",
+    "weighted pipeline": "взвешенная воронка",
+    "mean of all methods": "среднее всех методов",
+    "share of the department": "доля в отделе",
+    "share of the company": "доля в компании",
+    "no forecast can be compared with what came yet": "сравнить прогнозы с фактом пока нельзя",
+    "months ahead": "месяцев вперёд",
+    "compared": "сравнений",
+    "error (WAPE)": "ошибка (WAPE)",
+    "error of seasonal naive": "ошибка «как год назад»",
+    "bias": "смещение",
+    "80 % held": "80 %: сбылось",
+    "95 % held": "95 %: сбылось",
+    "80 % of sums held": "80 % итогов: сбылось",
+    "95 % of sums held": "95 % итогов: сбылось",
+    "all of it is a backtest: forecasts of then are made of what the first load told": (
+        "всё это — проверка на прошлом: прогнозы тех дней сделаны по данным первой загрузки"
+    ),
+    "there is no forecast yet: it takes {least} whole months of the company, and {count} are known": (
+        "прогноза пока нет: для него нужно {least} полных месяца работы компании, а известно {count}"
+    ),
+    "none of these is forecast: won_amount, won_deals, new_customers and leads_created are, where the catalogue "
+    "counts by them what the measures of these names do": (
+        "для этих показателей прогноза нет: он есть для won_amount, won_deals, new_customers и leads_created, если "
+        "каталог считает по ним то же, что и одноимённые меры"
+    ),
     # --------------------------------------------------------------------------------------- the head of an explanation
     "{end}, so far through {day}": "{end}, пока по {day}",
     "formula": "формула",

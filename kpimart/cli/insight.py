@@ -288,3 +288,39 @@ def restatement(
         show_json(dataclasses.asdict(found))
     else:
         show(*of_restatement(found, lang, shown_rows=None if list_all else SHOWN_ROWS))
+
+
+@commands.command("forecast")
+def forecast(
+    view: Annotated[
+        Literal["sums", "months", "accuracy"],
+        typer.Option("--view", help="What the next months come to, each of them, or how near earlier forecasts came."),
+    ] = "sums",
+    by: Annotated[Level, typer.Option("--by", help="Whose figures.")] = "company",
+    codes: Annotated[
+        list[str] | None,
+        typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="all that are forecast"),
+    ] = None,
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is to be expected of the months to come, with intervals that earlier forecasts bear out."""
+    from kpimart.insight.forecast import forecast_kpis, read_accuracy, read_forecasts
+    from kpimart.report import forecast as report
+
+    content: Any
+    with _published(load_settings(config).home, release_id) as database:
+        chosen = codes or forecast_kpis(database)
+        if view == "accuracy":
+            accuracy = read_accuracy(database, level=by, kpi_codes=chosen, language=lang)
+            told, content = report.of_accuracy(accuracy, lang), dataclasses.asdict(accuracy)
+        else:
+            found = read_forecasts(database, level=by, kpi_codes=chosen, language=lang)
+            of_view = report.of_sums if view == "sums" else report.of_months
+            told, content = of_view(found, by, lang), dataclasses.asdict(found)
+    if as_json:
+        show_json(content)
+    else:
+        show(*told)

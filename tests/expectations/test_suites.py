@@ -266,6 +266,21 @@ select kpi_code, period_grain, period_start, entity_level, entity_key, value, 'n
     'enough' as trend_status
 from kpi.kpi_value where entity_level = 'company' and period_grain = 'month';
 
+create table finance.kpi_forecast as
+select 'won_amount' as kpi_code, date '2018-01-01' as period_start, entity_level, entity_key, 1 as horizon,
+    'own' as status, 100.00 * parts as value, 50.00 as low_95, 80.00 as low_80, 900.00 as high_80, 999.00 as high_95,
+    100.00 * parts as cumulative_value, 50.00 as cumulative_low_95, 80.00 as cumulative_low_80,
+    900.00 as cumulative_high_80, 999.00 as cumulative_high_95
+from (values ('company', 'company', 2), ('manager', 'files:m1', 1), ('manager', 'files:m2', 1))
+    as entities (entity_level, entity_key, parts);
+
+create table finance.forecast_accuracy as
+select kpi_code, period_start, entity_level, date '2017-11-30' as origin_on, 1 as horizon, 900.00 as value,
+    value as actual, abs(900.00 - value) as absolute_error, 20.00 as naive_absolute_error, 0.80 as coverage_80,
+    1.00 as coverage_95
+from kpi.kpi_value
+where kpi_code = 'won_amount' and entity_level = 'company' and period_grain = 'month';
+
 create table insight.seasonal_index as
 select 'won_amount' as kpi_code, 'company' as entity_level, 'company' as entity_key, 'month_of_year' as kind,
     number::integer as number, 1.00 as seasonal_index, 2 as sample
@@ -432,6 +447,9 @@ delete from insight.kpi_summary where entity_key = 'files:m1';
 update insight.kpi_summary set topic = 'weather', text_ru = 'Won amount: null.', figures = '{"value":null}'
 where entity_key = 'files:m2';
 update insight.kpi_summary set proof = 'trust me' where entity_key = 'files:m3';
+
+update finance.kpi_forecast set value = 79, status = 'wished', horizon = 19 where entity_key = 'files:m1';
+update finance.forecast_accuracy set actual = 400, absolute_error = 1, coverage_80 = 1.01, coverage_95 = -0.01;
 """
 
 # A company need not have leads or activities, an open deal, a customer who is known, a deal whose creation is dated, or
@@ -447,6 +465,8 @@ MAY_BE_EMPTY = {
     "kpi_summary",
     # Nor a month that was closed and is another one since.
     *("restatement", "restatement_entry"),
+    # Nor two years of months.
+    *("kpi_forecast", "forecast_accuracy"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

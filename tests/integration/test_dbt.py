@@ -277,6 +277,27 @@ DRIVERS = {
     ),
 }
 
+# Two months; a ratio is another KPI's business, and so is a won deal that the catalogue counts otherwise.
+FORECAST_COLUMNS = "kpi_code, entity_level, entity_key, period_number, known_number, change"
+FORECAST_INPUTS = {
+    "forecast_month": values(
+        "period_number, period_start, is_complete", "0, date '2026-01-01', true", "1, date '2026-02-01', false"
+    ),
+    "kpi_catalogue": values("kpi_code, formula", "'won_amount', 'won_amount'", "'won_deals', 'won_deals + 0'"),
+    "kpi_value": values(
+        "kpi_code, period_grain, period_start, entity_level, entity_key, value",
+        "'won_amount', 'month', date '2026-01-01', 'company', 'company', 90.10",
+        "'won_amount', 'month', date '2026-01-01', 'manager', 'ann', null",
+        "'won_amount', 'month', date '2026-02-01', 'company', 'company', 1.00",
+        "'won_deals', 'month', date '2026-01-01', 'company', 'company', 7",
+    ),
+    "forecast_input": values(
+        FORECAST_COLUMNS,
+        "'won_amount', 'company', 'company', 0, 0, 90.00",
+        "'won_amount', 'company', 'company', 0, 1, 0.10",
+    ),
+}
+
 
 def curve_of(*points: str) -> Rows:
     return {"win_rate_curve": values(CURVE, *of("company", *points))}
@@ -838,6 +859,18 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "a manager who has nothing but in the KPIs": changed(
                 DRIVERS,
                 kpi_measure=values(DRIVER_MEASURES, f"0, {MONTH}, 1, 90.10, 3, 2, 8", f"0, {MONTH}, 2, 1.00, 1, 0, 0"),
+            ),
+        },
+    ),
+    "forecast_inputs_are_the_figures": (
+        FORECAST_INPUTS,
+        {
+            "a cent that the KPIs do not count": changed(
+                FORECAST_INPUTS,
+                forecast_input=values(FORECAST_COLUMNS, "'won_amount', 'company', 'company', 0, 0, 90.11"),
+            ),
+            "a figure that is told nowhere": changed(
+                FORECAST_INPUTS, forecast_input=values(FORECAST_COLUMNS, "'won_deals', 'company', 'company', 0, 0, 2")
             ),
         },
     ),

@@ -29,6 +29,7 @@ PAGES = (
     "docs/how-to/read-the-figures.md",
     "docs/how-to/read-conversions.md",
     "docs/how-to/read-trends.md",
+    "docs/how-to/forecast.md",
     "docs/how-to/find-weak-spots.md",
     "docs/how-to/find-regularities.md",
     "docs/how-to/follow-the-pipeline.md",

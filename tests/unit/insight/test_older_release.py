@@ -18,6 +18,7 @@ COMMANDS = (
     "regularities",
     "summary",
     "restatement",
+    "forecast",
 )
 
 
