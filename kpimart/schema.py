@@ -182,6 +182,14 @@ STEPS: tuple[Step, ...] = (
         );
         """,
     ),
+    Step(
+        3,
+        "targets that were read from budget workbooks",
+        f"""
+        -- Which targets people set by a workbook; every build reads it.
+        create table if not exists raw.kpimart__target ({RAW_COLUMNS});
+        """,
+    ),
 )
 
 

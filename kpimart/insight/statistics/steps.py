@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from kpimart.finance import outlook
 from kpimart.insight.statistics import drivers, sentences, trends
 from kpimart.warehouse import open_database, transaction
 
@@ -12,8 +13,9 @@ STEPS: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
     "kpi_trend": trends.write,
     "kpi_driver": drivers.write,
     "kpi_summary": sentences.write,
+    "budget_input": outlook.write,
 }
-"""Table of the schema `insight` → what writes it anew, with all its rows."""
+"""Table of the schemas `insight` and `finance` → what writes it anew, with all its rows."""
 
 
 def take_all(database: Path, tell: Callable[[str], None]) -> None:

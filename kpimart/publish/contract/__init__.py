@@ -15,6 +15,7 @@ from kpimart.publish.contract.core import DIM_DEPARTMENT_CLOSURE as DIM_DEPARTME
 from kpimart.publish.contract.core import DIM_MANAGER as DIM_MANAGER
 from kpimart.publish.contract.core import DIM_PERIOD as DIM_PERIOD
 from kpimart.publish.contract.core import LEAD as LEAD
+from kpimart.publish.contract.finance import FINANCE
 from kpimart.publish.contract.insight import INSIGHT
 from kpimart.publish.contract.kpi import FUNNEL_STAGE as FUNNEL_STAGE
 from kpimart.publish.contract.kpi import KPI_CATALOGUE as KPI_CATALOGUE
@@ -57,6 +58,7 @@ BUILT = (
     DIM_DEPARTMENT_CLOSURE,
     PERIOD_CLOSE,
     *INSIGHT,
+    *FINANCE,
 )
 PUBLISHED = (*BUILT, QUALITY_RESULT, RELEASE)
 
