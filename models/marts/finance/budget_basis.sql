@@ -272,7 +272,7 @@ select
         as actual,
     cast(case when planned.months_over_not_known = 0 then planned.value_of_months_over end as decimal(28, 8))
         as complete_actual,
-    planned.plan,
+    cast(planned.plan as decimal(28, 8)) as plan,
     planned.first_open_month,
     planned.last_month
 from planned
