@@ -79,7 +79,7 @@ class Period:
 class Figures:
     """What is known of a cell, as `budget_input` has it; what is not known, or not there, is None."""
 
-    actual: Decimal | None = None
+    complete_actual: Decimal | None = None
     outlook: Decimal | None = None
     low: Decimal | None = None
     high: Decimal | None = None
@@ -89,8 +89,6 @@ class Figures:
     forecast: Decimal | None = None
     origin_on: date | None = None
     is_complete: bool = False
-    working_days: int = 0
-    days_there: int = 0
 
 
 NOTHING = Figures()
@@ -126,10 +124,10 @@ class Year:
 class Budget:
     """A year to plan, as a release knows it, and the year that goes on.
 
-    entities: the company, then departments in the order of the tree; `children`: entity → those right below it, of a
-    department in which managers sit beside departments none, because these alone are not all of it. figures: of both
-    years; `to_date`: from the beginning of the year that goes on to the end of each of its months. managers: how many
-    work for an entity on the release's last day.
+    entities: the company, then departments in the order of the tree; `children`: entity → those right below it.
+    Somebody may sit beside them, so together they need not be all of it. figures: of both years; `to_date`: from the
+    beginning of the year that goes on to the end of each of its months. managers: how many work for an entity on the
+    release's last day.
     """
 
     year: Year
@@ -151,11 +149,15 @@ class Budget:
         """All entities below one that is made of others."""
         return [each for child in self.children.get(entity.id, ()) for each in (child, *self.below(child))]
 
+    def months_of(self, periods: Sequence[Period], whole: Period) -> list[Period]:
+        """The months among periods that lie in one."""
+        return [
+            each for each in periods if each.grain == "month" and whole.start <= each.start and each.end <= whole.end
+        ]
+
     def is_open(self, period: Period) -> bool:
         """Whether it can still be planned: none of its months is over."""
-        return not any(
-            month.is_complete for month in self.year.of("month") if period.start <= month.start <= period.end
-        )
+        return not any(month.is_complete for month in self.months_of(self.year.periods, period))
 
 
 def read_budget(database: Path, year: int, language: Language) -> Budget:
@@ -222,31 +224,27 @@ def _entities(
     rows = connection.execute(
         """
         select
-            department_id, department_name, parent_department_id,
-            department_id in (
-                select department_id from dim_manager where not is_inferred and left_on is null
-            ) as has_managers
+            department_id, department_name, parent_department_id
         from dim_department
         where not is_inferred and department_id in (select department_id from budget_input)
         order by department_name, department_id
         """
     ).fetchall()
     known = {row[0] for row in rows}
-    below: dict[str | None, list[tuple[str, str, bool]]] = {}
-    for department_id, name, parent, has_managers in rows:
-        below.setdefault(parent if parent in known else None, []).append((department_id, name, has_managers))
+    below: dict[str | None, list[tuple[str, str]]] = {}
+    for department_id, name, parent in rows:
+        below.setdefault(parent if parent in known else None, []).append((department_id, name))
     entities = [Entity(*COMPANY, said("Company", language), 0)]
     children: dict[tuple[str, str], list[Entity]] = {}
 
-    def add(above: Entity, department_id: str | None, *, is_whole: bool) -> None:
-        for part, name, has_managers in below.get(department_id, []):
+    def add(above: Entity, department_id: str | None) -> None:
+        for part, name in below.get(department_id, []):
             entity = Entity("department", part, name, above.depth + 1)
             entities.append(entity)
-            if is_whole:
-                children.setdefault(above.id, []).append(entity)
-            add(entity, part, is_whole=not has_managers)
+            children.setdefault(above.id, []).append(entity)
+            add(entity, part)
 
-    add(entities[0], None, is_whole=True)
+    add(entities[0], None)
     return entities, children
 
 
@@ -255,8 +253,8 @@ def _figures(connection: duckdb.DuckDBPyConnection, scope: str, years: Sequence[
         """
         select
             kpi_code, entity_level, entity_key, period_grain, period_start,
-            actual, outlook, outlook_low_80, outlook_high_80, plan, last_year, year_before_last, forecast,
-            forecast_origin_on, is_complete, working_days, days_there
+            complete_actual, outlook, outlook_low_80, outlook_high_80, plan, last_year, year_before_last, forecast,
+            forecast_origin_on, is_complete
         from budget_input
         where
             scope = ? and entity_level in ('company', 'department')

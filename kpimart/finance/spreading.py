@@ -4,7 +4,7 @@ A year is made of quarters and months, a company of departments and managers. Wh
 the rest of what is set above it goes to the parts that nothing is set for, by their weights.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -75,25 +75,33 @@ def apportion(total: Decimal, weights: Sequence[Weight], step: Decimal) -> list[
 
 
 def spread(
-    tree: Tree, given: Mapping[str, Decimal], weight: Callable[[str], Weight], step: Decimal
+    tree: Tree,
+    given: Mapping[str, Decimal],
+    weight: Callable[[str], Weight],
+    step: Decimal,
+    optional: Collection[str] = (),
 ) -> dict[str, Decimal]:
     """Every node that has a value: those given, those spread, and sums of parts that all have one.
 
-    given: multiples of `step`, none below 0. weight: of a leaf. Raises DoesNotAddUp where parts exceed their whole, or
-    fall short of it and there is no other part to take the rest.
+    given: multiples of `step`, none below 0. weight: of a leaf. optional: leaves that a sum does not wait for, and that
+    get nothing, rather than 0, where there is no rest. Raises DoesNotAddUp where parts exceed their whole, or fall
+    short of it and there is no other part to take the rest.
     """
-    values: dict[str, Decimal] = {}
+    values = dict(given)
     for whole in (name for name in tree.nodes() if name in given):
         parts = tree.nearest(whole, given)
         rest = given[whole] - sum((given[part] for part in parts), Decimal(0))
         takers = tree.leaves(whole, but=parts)
         if rest < 0 or (rest and not takers):
             raise DoesNotAddUp(whole, rest)
+        if not rest:
+            takers = [leaf for leaf in takers if leaf not in optional]
         values.update(zip(takers, apportion(rest, [weight(leaf) for leaf in takers], step), strict=True))
     for name in reversed(tree.nodes()):
         parts_of = tree.children.get(name, ())
-        if name not in values and parts_of and all(part in values for part in parts_of):
-            values[name] = sum((values[part] for part in parts_of), Decimal(0))
+        known = [values[part] for part in parts_of if part in values]
+        if name not in values and known and all(part in values or part in optional for part in parts_of):
+            values[name] = sum(known, Decimal(0))
     return values
 
 

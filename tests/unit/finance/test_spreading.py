@@ -23,11 +23,14 @@ from kpimart.finance.spreading import (
 
 CENT = Decimal("0.01")
 YEAR = Tree("2027", {"2027": ["Q1", "Q2"], "Q1": ["01", "02", "03"], "Q2": ["04", "05", "06"]})
-EQUALLY = dict.fromkeys(YEAR.nodes(), Fraction(1)).__getitem__
+
+
+def evenly(_: str) -> Fraction:
+    return Fraction(1)
 
 
 def spread_equally(values: dict[str, str]) -> dict[str, Decimal]:
-    return spread(YEAR, {name: Decimal(value) for name, value in values.items()}, EQUALLY, CENT)
+    return spread(YEAR, {name: Decimal(value) for name, value in values.items()}, evenly, CENT)
 
 
 # ----------------------------------------------------------------------------------------------------------- apportion
@@ -88,6 +91,16 @@ def test_what_is_set_below_stands_and_the_rest_goes_to_the_others() -> None:
 def test_what_is_set_for_parts_alone_is_a_whole_only_if_all_have_something() -> None:
     assert spread_equally({"01": "1", "02": "2"}) == {"01": 1, "02": 2}
     assert spread_equally({"01": "1", "02": "2", "03": "3"})["Q1"] == 6
+
+
+def test_a_sum_does_not_wait_for_what_is_optional() -> None:
+    tree = Tree("west", {"west": ["north", "south", "head"]})
+    values = {"north": Decimal(1), "south": Decimal(2)}
+    assert "west" not in spread(tree, values, evenly, CENT)
+    assert spread(tree, values, evenly, CENT, optional={"head"})["west"] == 3
+    assert spread(tree, {}, evenly, CENT, optional={"north", "south", "head"}) == {}
+    assert "head" not in spread(tree, values | {"west": Decimal(3)}, evenly, CENT, optional={"head"})
+    assert spread(tree, values | {"west": Decimal(4)}, evenly, CENT, optional={"head"})["head"] == 1
 
 
 @pytest.mark.parametrize(
