@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 import duckdb
 import openpyxl
 import orjson
+from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
 from kpimart.clock import Clock, utc_now
@@ -75,13 +76,25 @@ class ImportedBudget:
 
 @dataclass(frozen=True)
 class _Workbook:
-    """A workbook as it was read: with its formulas, and with their results."""
+    """A workbook as it was read. `formulas`, `values`: of it with its formulas, and with their results."""
 
     name: str
     digest: str
     formulas: Any
     values: Any
     facts: Mapping[str, str]
+
+    @property
+    def sheets(self) -> list[str]:
+        return list(self.formulas.sheetnames)
+
+    def rows(self, title: str) -> list[tuple[list[Any], list[Any]]]:
+        """The rows of a sheet: their cells, with formulas, and their values. Only this sheet is read."""
+        for book in (self.formulas, self.values):
+            # Somebody else's program may have written another extent than there is.
+            book[title].reset_dimensions()
+        cells = (list(row) for row in self.formulas[title].iter_rows())
+        return list(zip(cells, (list(row) for row in self.values[title].iter_rows(values_only=True)), strict=True))
 
 
 def import_budget(settings: Settings, file: Path, *, by: str, note: str = "", clock: Clock = utc_now) -> ImportedBudget:
@@ -131,23 +144,19 @@ def _read(file: Path) -> _Workbook:
     if len(content) > MAX_BYTES:
         raise WorkbookRefused(f"{file}: {len(content):,} bytes; a budget workbook has no more than {MAX_BYTES:,}")
     try:
-        formulas = openpyxl.load_workbook(io.BytesIO(content))
-        values = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
+        formulas = openpyxl.load_workbook(io.BytesIO(content), read_only=True)
+        values = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        facts = _facts(values)
     except _UNREADABLE as error:
         raise WorkbookRefused(
             f"{file}: is no Excel workbook that can be read ({type(error).__name__}: {error})\n"
             "  what now   open it in Excel and save it as .xlsx"
         ) from error
-    if FACTS_SHEET not in formulas.sheetnames:
+    if facts is None:
         raise WorkbookRefused(
             f"{file}: is no budget workbook of kpimart: it has the sheets {', '.join(formulas.sheetnames)} and not the "
             f"hidden one {FACTS_SHEET!r}\n  what now   fill in one that  kpimart export budget  has written"
         )
-    facts = {
-        str(name): str(value)
-        for name, value in formulas[FACTS_SHEET].iter_rows(max_col=2, values_only=True)
-        if name is not None and value is not None
-    }
     missing = [name for name in ("release_id", "as_of", "known_at", "manifest_sha256", "year") if name not in facts]
     if facts.get("format") != FORMAT or missing:
         raise WorkbookRefused(
@@ -156,6 +165,14 @@ def _read(file: Path) -> _Workbook:
             + "\n  what now   export it anew, and type the figures there"
         )
     return _Workbook(file.name, hashlib.sha256(content).hexdigest(), formulas, values, facts)
+
+
+def _facts(values: Any) -> dict[str, str] | None:
+    """What the hidden sheet says; None without one."""
+    if FACTS_SHEET not in values.sheetnames:
+        return None
+    rows = values[FACTS_SHEET].iter_rows(max_col=2, values_only=True)
+    return {str(row[0]): str(row[1]) for row in rows if len(row) == 2 and None not in row}
 
 
 def _stale(shelf: Shelf, book: _Workbook, served: Release) -> Iterator[str]:
@@ -209,9 +226,9 @@ def _budget(book: _Workbook, served: Release) -> Budget:
 def _inputs(book: _Workbook, budget: Budget) -> dict[Key, Decimal]:
     """What is typed, by key; raises WorkbookRefused that names every cell which cannot be used."""
     title = book.facts.get("sheet:Budget", "")
-    if title not in book.formulas.sheetnames:
+    if title not in book.sheets:
         raise WorkbookRefused(
-            f"{book.name}: has no sheet {title!r}; it has {', '.join(book.formulas.sheetnames)}\n"
+            f"{book.name}: has no sheet {title!r}; it has {', '.join(book.sheets)}\n"
             f"  what now   name the sheet with the yellow cells {title!r} again"
         )
     reader = _Reader(book, budget, title)
@@ -233,7 +250,7 @@ class _Reader:
 
     def __init__(self, book: _Workbook, budget: Budget, title: str) -> None:
         self.budget, self.title = budget, title
-        self.formulas, self.values = book.formulas[title], book.values[title]
+        self.rows = book.rows(title)
         self.expected = dict.fromkeys(value for name, value in book.facts.items() if name.startswith("row:"))
         self.kpis = {kpi.kpi_code: kpi for kpi in budget.kpis}
         self.entities = {entity.id: entity for entity in budget.entities}
@@ -247,64 +264,63 @@ class _Reader:
             return {}
         typed: dict[Key, Decimal] = {}
         seen: dict[str, int] = {}
-        for row in range(sheet_of_inputs.FIRST_ROW + 1, self.formulas.max_row + 1):
-            parts = [self.formulas.cell(row, columns[name]).value for name in sheet_of_inputs.KEYS]
-            if all(part is None for part in parts):
-                self._refuse_stray(row, columns)
+        for number, (cells, values) in enumerate(self.rows, start=1):
+            if number <= sheet_of_inputs.FIRST_ROW:
                 continue
-            name = "|".join("" if part is None else str(part) for part in parts)
-            if name not in self.expected:
-                self.refusals.append(f"{self.title}, row {row}: its hidden keys are {name!r}, which no row had")
-            elif name in seen:
-                self.refusals.append(f"{self.title}, row {row}: is row {seen[name]} once more; delete one of them")
+            row = _Row(
+                number,
+                {name: (cells[place], values[place]) for name, place in columns.items() if place < len(cells)},
+                columns,
+            )
+            if row.name is None:
+                self._refuse_stray(row)
+            elif row.name not in self.expected:
+                self.refusals.append(f"{self.title}, row {number}: its hidden keys are {row.name!r}, which no row had")
+            elif row.name in seen:
+                self.refusals.append(
+                    f"{self.title}, row {number}: is row {seen[row.name]} once more; delete one of them"
+                )
             else:
-                seen[name] = row
-                self._refuse_values_for_formulas(row, columns)
-                self._take(row, columns["input"], name, typed)
+                seen[row.name] = number
+                self._refuse_values_for_formulas(row)
+                self._take(row, row.name, typed)
         for name in self.expected:
             if name not in seen:
                 self.refusals.append(f"{self.title}: the row of {self._told(name)} is gone; bring it back")
         return typed
 
     def _columns(self) -> dict[str, int] | None:
-        """Code → number of its column, from 1; by the hidden first row."""
-        first = sheet_of_inputs.CODES_ROW + 1
-        found = {
-            str(self.formulas.cell(first, column).value): column for column in range(1, self.formulas.max_column + 1)
-        }
-        missing = [name for name in sheet_of_inputs.COLUMNS if name not in found]
+        """Code → place of its column, from 0; by the hidden first row."""
+        first = self.rows[sheet_of_inputs.CODES_ROW][1] if self.rows else []
+        missing = [name for name in sheet_of_inputs.COLUMNS if name not in first]
         if missing:
-            self.refusals.append(
-                f"{self.title}, row {first}, which is hidden: has no {', '.join(missing)}; undo their deletion"
-            )
+            self.refusals.append(f"{self.title}: its hidden first row has no {', '.join(missing)}; undo their deletion")
             return None
-        return found
+        return {name: first.index(name) for name in sheet_of_inputs.COLUMNS}
 
-    def _refuse_stray(self, row: int, columns: Mapping[str, int]) -> None:
-        cell = self.values.cell(row, columns["input"])
-        if cell.value is not None:
+    def _refuse_stray(self, row: "_Row") -> None:
+        if row.value("input") is not None:
             self.refusals.append(
-                f"{self.title}!{cell.coordinate}: {cell.value!r} stands in a row without its hidden keys"
+                f"{self.title}!{row.place('input')}: {row.value('input')!r} stands in a row without its hidden keys"
             )
 
-    def _refuse_values_for_formulas(self, row: int, columns: Mapping[str, int]) -> None:
+    def _refuse_values_for_formulas(self, row: "_Row") -> None:
         for name in sheet_of_inputs.FORMULAS:
-            cell = self.formulas.cell(row, columns[name])
-            if cell.data_type != "f":
+            if not row.is_formula(name):
                 self.refusals.append(
-                    f"{self.title}!{cell.coordinate}: held a formula, and now {cell.value!r}; bring it back"
+                    f"{self.title}!{row.place(name)}: held a formula, and now {row.value(name)!r}; bring it back"
                 )
 
-    def _take(self, row: int, column: int, name: str, typed: dict[Key, Decimal]) -> None:
-        cell, value = self.formulas.cell(row, column), self.values.cell(row, column).value
-        if cell.value is None:
+    def _take(self, row: "_Row", name: str, typed: dict[Key, Decimal]) -> None:
+        is_formula, value = row.is_formula("input"), row.value("input")
+        if value is None and not is_formula:
             return
-        place = f"{self.title}!{cell.coordinate} ({self._told(name)})"
+        place = f"{self.title}!{row.place('input')} ({self._told(name)})"
         key = self._key(name)
         if isinstance(key, str):
             self.refusals.append(f"{place}: {key}")
             return
-        number = _number(value, is_formula=cell.data_type == "f", is_amount=self.kpis[key.kpi_code].is_amount)
+        number = _number(value, is_formula=is_formula, is_amount=self.kpis[key.kpi_code].is_amount)
         if isinstance(number, str):
             self.refusals.append(f"{place}: {number}")
         elif not self.budget.is_open(self.periods[key.period_grain, key.period_start.isoformat()]):
@@ -331,6 +347,36 @@ class _Reader:
         who = self.entities[level, entity].name if (level, entity) in self.entities else entity
         when = self.periods[grain, start].name if (grain, start) in self.periods else f"{grain} {start}"
         return f"{code}, {who}, {when}"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of the sheet that is filled in. cells: by column code, the cell and its value."""
+
+    number: int
+    cells: Mapping[str, tuple[Any, Any]]
+    columns: Mapping[str, int]
+
+    @property
+    def name(self) -> str | None:
+        """Its keys, as the hidden sheet lists them; None without any."""
+        parts = [self.value(name) for name in sheet_of_inputs.KEYS]
+        return (
+            None
+            if all(part is None for part in parts)
+            else "|".join("" if part is None else str(part) for part in parts)
+        )
+
+    def value(self, column: str) -> Any:
+        return self.cells.get(column, (None, None))[1]
+
+    def is_formula(self, column: str) -> bool:
+        cell, _ = self.cells.get(column, (None, None))
+        return cell is not None and cell.value is not None and cell.data_type == "f"
+
+    def place(self, column: str) -> str:
+        """Such as K14."""
+        return f"{get_column_letter(self.columns[column] + 1)}{self.number}"
 
 
 def _number(value: object, *, is_formula: bool, is_amount: bool) -> Decimal | str:
