@@ -123,6 +123,14 @@ outlook as (
         {%- endfor %}
     from forecast
 
+),
+
+-- With a year of which only a part is known nothing is compared.
+whole as (
+
+    select * from outlook
+    where is_covered
+
 )
 
 select
@@ -155,7 +163,7 @@ select
     cast(outlook.outlook - last.outlook as decimal(28, 8)) as last_year_change,
     cast(before_last.outlook as decimal(28, 8)) as year_before_last
 from outlook
-left join outlook as last
+left join whole as last
     on
         outlook.kpi_code = last.kpi_code
         and outlook.scope = last.scope
@@ -164,7 +172,7 @@ left join outlook as last
         and outlook.place = last.place
         and outlook.entity_level = last.entity_level
         and outlook.entity_key = last.entity_key
-left join outlook as before_last
+left join whole as before_last
     on
         outlook.kpi_code = before_last.kpi_code
         and outlook.scope = before_last.scope

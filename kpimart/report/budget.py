@@ -43,4 +43,4 @@ def of_imported(settings: "Settings", done: "ImportedBudget") -> Iterator[Render
             for total in done.totals
         ],
     )
-    yield f"they count for figures as of {decided_at} and later; the next run has them in target_attainment"
+    yield f"they count for figures as of {decided_at} and later; the next run has them as plan in budget_input"

@@ -163,20 +163,17 @@ periods as (
 
 ---------- what is known of each month
 
--- Nothing is known of a month before the first figures. A sum over nothing is 0; that of amounts not known is not.
+-- A sum over nothing is 0; that of amounts not known is not. Before the first figures there is nothing, and it is not known.
 known as (
 
     select
         kpis.kpi_code,
         entities.entity_id,
         months.month_start,
-        months.month_start <= build.last_day as is_begun,
-        coalesce(covered.is_complete, false) as is_over,
-        case
-            when not covered.is_covered then null
-            when figures.kpi_code is null and covered.is_covered then 0
-            else figures.value
-        end as value,
+        coalesce(covered.is_complete, months.month_start <= build.last_day) as is_over,
+        coalesce(covered.is_covered, months.month_start > build.last_day) as is_covered,
+        covered.period_start is not null as has_figures,
+        case when figures.kpi_code is null and covered.period_start is not null then 0 else figures.value end as value,
         targets.target_value,
         months.working_days,
         coalesce(presence.days_there, 0) as days_there
@@ -213,11 +210,13 @@ added_up as (
         parts.scope,
         parts.period_grain,
         parts.period_start,
-        count(case when known.is_begun then 1 end) as months_begun,
-        count(case when known.is_begun and known.value is null then 1 end) as months_not_known,
-        count(case when known.is_over and known.value is null then 1 end) as months_over_not_known,
+        count(case when not known.is_covered then 1 end) = 0 as is_covered,
+        count(case when known.has_figures and known.value is null then 1 end) as months_not_known,
+        count(case when known.has_figures and known.is_over and known.value is null then 1 end) as months_over_not_known,
         sum(known.value) as value,
-        coalesce(sum(case when known.is_over then known.value end), 0) as value_of_months_over,
+        -- nothing yet where no month is over, but not known where those that are have no figures
+        case when count(case when known.is_over then 1 end) = 0 then 0 end as value_before_it_begins,
+        sum(case when known.is_over then known.value end) as value_of_months_over,
         count(case when known.days_there > 0 and known.target_value is null then 1 end) as months_not_planned,
         sum(known.target_value) as target_value,
         sum(known.working_days) as working_days,
@@ -260,6 +259,7 @@ select
     periods.years_ahead,
     cast(periods.place as integer) as place,
     planned.first_open_month is null as is_complete,
+    planned.is_covered,
     entities.entity_level,
     entities.entity_key,
     entities.department_id,
@@ -268,10 +268,13 @@ select
     kpis.unit,
     cast(planned.working_days as integer) as working_days,
     cast(planned.days_there as integer) as days_there,
-    cast(case when planned.months_begun > 0 and planned.months_not_known = 0 then planned.value end as decimal(28, 8))
-        as actual,
-    cast(case when planned.months_over_not_known = 0 then planned.value_of_months_over end as decimal(28, 8))
-        as complete_actual,
+    cast(case when planned.months_not_known = 0 then planned.value end as decimal(28, 8)) as actual,
+    cast(
+        case
+            when planned.months_over_not_known = 0
+                then coalesce(planned.value_of_months_over, planned.value_before_it_begins)
+        end as decimal(28, 8)
+    ) as complete_actual,
     cast(planned.plan as decimal(28, 8)) as plan,
     planned.first_open_month,
     planned.last_month

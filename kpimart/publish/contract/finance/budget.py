@@ -29,7 +29,7 @@ BUDGET_INPUT = Table(
         Column(
             "days_there", INTEGER, "Those on which the entity is there, as far as is known: of a manager, employed."
         ),
-        Column("actual", VALUE, "What was reached so far; empty before it begins, and where it is not known.", True),
+        Column("actual", VALUE, "What was reached so far, as in kpi_value; empty before it begins.", True),
         Column("complete_actual", VALUE, "Of that, what was reached in the months that are over.", nullable=True),
         Column("forecast_origin_on", DATE, "The vintage: the day that the forecast was made on; empty without.", True),
         Column("forecast", VALUE, "Forecast of its months that are not over; empty where one has none.", True),
@@ -46,9 +46,9 @@ BUDGET_INPUT = Table(
             nullable=True,
         ),
         Column("plan_variance", VALUE, "outlook - plan.", nullable=True),
-        Column("last_year", VALUE, "The outlook of the same period a year before: what was reached, once over.", True),
+        Column("last_year", VALUE, "The outlook of the same period a year before, if all of it is known.", True),
         Column("last_year_change", VALUE, "outlook - last_year.", nullable=True),
-        Column("year_before_last", VALUE, "The outlook of the same period two years before.", nullable=True),
+        Column("year_before_last", VALUE, "The same two years before.", nullable=True),
     ),
     totals="""
         select kpi_code || ' ' || scope || ' ' || period_grain, sum(outlook) from budget_input
