@@ -1,6 +1,6 @@
 """`make bench`: each benchmark, one after the other."""
 
-from benchmarks import dags, extraction, incremental, insight, postgres, publishing, run
+from benchmarks import budget, dags, extraction, incremental, insight, postgres, publishing, run
 
 run.main()
 dags.main()
@@ -8,4 +8,5 @@ extraction.main()
 incremental.main()
 insight.main()
 publishing.main()
+budget.main()
 postgres.main()

@@ -31,7 +31,7 @@ from kpimart.publish.contract.runs import RELEASE as RELEASE
 from kpimart.publish.contract.shape import Column as Column
 from kpimart.publish.contract.shape import Table as Table
 
-CONTRACT_VERSION = "1.4"
+CONTRACT_VERSION = "1.5"
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 ENTITY_LEVELS = ("company", "department", "manager", "manager_in_department")

@@ -1,5 +1,5 @@
--- One row per KPI that is planned, entity and period (month, quarter, year, and the year up to a month), from three years
--- ago to next year: what was reached, all and in the months that are over, and what is planned.
+-- One row per KPI that is planned, entity and period (month, quarter, year, and the year up to a month), from three
+-- years ago to next year: what was reached, all and in the months that are over, and what is planned.
 {%- set planned_always = ['won_amount', 'won_deals', 'new_customers', 'leads_created'] %}
 
 with
@@ -163,7 +163,7 @@ periods as (
 
 ---------- what is known of each month
 
--- A sum over nothing is 0; that of amounts not known is not. Before the first figures there is nothing, and it is not known.
+-- A sum over nothing is 0; that of amounts not known is not, and before the first figures nothing is known.
 known as (
 
     select
@@ -212,7 +212,9 @@ added_up as (
         parts.period_start,
         count(case when not known.is_covered then 1 end) = 0 as is_covered,
         count(case when known.has_figures and known.value is null then 1 end) as months_not_known,
-        count(case when known.has_figures and known.is_over and known.value is null then 1 end) as months_over_not_known,
+        count(
+            case when known.has_figures and known.is_over and known.value is null then 1 end
+        ) as months_over_not_known,
         sum(known.value) as value,
         -- nothing yet where no month is over, but not known where those that are have no figures
         case when count(case when known.is_over then 1 end) = 0 then 0 end as value_before_it_begins,

@@ -138,7 +138,8 @@ select kpi_code, scope, period_grain, start::date as period_start, max(month_end
     any_value(years_ahead)::integer as years_ahead,
     case period_grain when 'month' then month(start) when 'quarter' then quarter(start) else 1 end::integer as place,
     bool_and(is_over) as is_complete, true as is_covered, entity_level, entity_key,
-    any_value(department_id) as department_id, any_value(manager_id) as manager_id, any_value(entity_name) as entity_name,
+    any_value(department_id) as department_id, any_value(manager_id) as manager_id,
+    any_value(entity_name) as entity_name,
     if(kpi_code = 'won_amount', 'EUR', 'count') as unit, sum(working_days)::integer as working_days,
     sum(days_there)::integer as days_there, case when bool_or(is_begun) then sum(value) end as actual,
     coalesce(sum(value) filter (is_over), 0) as complete_actual,
@@ -173,9 +174,9 @@ BASIS = """
 create table finance.budget_basis (
     kpi_code varchar, scope varchar, period_grain varchar, period_start date, period_end date, period_name varchar,
     years_ahead integer, place integer, is_complete boolean, is_covered boolean, entity_level varchar,
-    entity_key varchar, department_id varchar, manager_id varchar, entity_name varchar, unit varchar, working_days integer,
-    days_there integer, actual decimal(28, 8), complete_actual decimal(28, 8), plan decimal(28, 8),
-    first_open_month date, last_month date
+    entity_key varchar, department_id varchar, manager_id varchar, entity_name varchar, unit varchar,
+    working_days integer, days_there integer, actual decimal(28, 8), complete_actual decimal(28, 8),
+    plan decimal(28, 8), first_open_month date, last_month date
 )
 """
 
