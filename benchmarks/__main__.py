@@ -1,6 +1,6 @@
 """`make bench`: each benchmark, one after the other."""
 
-from benchmarks import dags, extraction, forecast, incremental, insight, postgres, publishing, run
+from benchmarks import budget, dags, extraction, forecast, incremental, insight, postgres, publishing, run
 
 run.main()
 dags.main()
@@ -9,4 +9,5 @@ incremental.main()
 insight.main()
 forecast.main()
 publishing.main()
+budget.main()
 postgres.main()

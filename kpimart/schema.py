@@ -184,8 +184,8 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         3,
-        "forecasts: fits that need not be made again, and every vintage as it was told",
-        """
+        "forecasts: fits that need not be made again, and every vintage; targets that were read from budget workbooks",
+        f"""
         -- One row per fit of a forecasting method that the last build asked for: a hash of the method, its program and
         -- the series, and the months that follow.
         create table ops.forecast_fit (
@@ -215,6 +215,9 @@ STEPS: tuple[Step, ...] = (
             cumulative_low_95 decimal(28, 8),
             cumulative_high_95 decimal(28, 8)
         );
+
+        -- Which targets people set by a workbook; every build reads it.
+        create table if not exists raw.kpimart__target ({RAW_COLUMNS});
         """,
     ),
 )

@@ -209,6 +209,15 @@ select 'won_amount' as kpi_code, 'month' as period_grain, date '2017-12-01' as p
     40.00::decimal(28,8) as expected_by_shape
 from core.dim_manager;
 
+create table finance.budget_input as
+select kpi_code, 'period' as scope, period_grain, period_start, entity_level, entity_key, is_complete, value as actual,
+    value as complete_actual, 0.00 as forecast, value as outlook, value as outlook_low_95, value as outlook_low_80,
+    value as outlook_high_80, value as outlook_high_95, target_value as plan, value - target_value as plan_variance,
+    value as last_year, 0.00 as last_year_change
+from kpi.kpi_value
+left join kpi.target_attainment using (kpi_code, period_grain, period_start, entity_level, entity_key)
+where kpi_code = 'won_amount' and period_grain = 'month' and entity_level in ('company', 'manager');
+
 create table kpi.scorecard as
 select kpi_code, 'month' as period_grain, date '2017-12-01' as period_start, 'manager' as entity_level,
     manager_id as entity_key, manager_name as entity_name, 100.00 as target_value, score as attainment, 0.50 as weight,
@@ -442,6 +451,10 @@ select * replace (5 as step, 'not_split' as cause, 1 as value_change) from finan
 update finance.restatement_entry set relation = 'rumours';
 insert into finance.restatement_entry
 select * replace ('events' as relation, 6.00 as amount_after) from finance.restatement_entry;
+update finance.budget_input set actual = 1, forecast = 5, plan = 1, outlook_low_80 = outlook + 1
+where entity_key = 'files:m1';
+update finance.budget_input set outlook = outlook + 1 where entity_key = 'files:m2';
+insert into finance.budget_input (scope, period_grain, entity_level) values ('sometimes', 'decade', 'planet');
 
 delete from insight.kpi_summary where entity_key = 'files:m1';
 update insight.kpi_summary set topic = 'weather', text_ru = 'Won amount: null.', figures = '{"value":null}'

@@ -39,6 +39,7 @@ PAGES = (
     "docs/how-to/read-a-period-in-words.md",
     "docs/how-to/choose-a-calendar.md",
     "docs/how-to/motivate-by-kpis.md",
+    "docs/how-to/plan-a-budget.md",
     "docs/how-to/run-every-night.md",
     "docs/runbook.md",
     "docs/tutorial.md",

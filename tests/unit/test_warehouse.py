@@ -272,6 +272,7 @@ def test_the_warehouse_has_its_tables_and_speaks_utc(tmp_path: Path) -> None:
         "ops.schema_step",
         "raw.kpimart__override",
         "raw.kpimart__close",
+        "raw.kpimart__target",
     }
     assert zone == ("UTC",)
 

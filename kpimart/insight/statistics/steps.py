@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from kpimart.finance import outlook
 from kpimart.insight.statistics import drivers, sentences, trends
 from kpimart.insight.statistics.forecast import write as forecasts
 from kpimart.warehouse import open_database, transaction
@@ -14,8 +15,9 @@ STEPS: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
     "kpi_driver": drivers.write,
     "kpi_summary": sentences.write,
     "kpi_forecast": forecasts.write,
+    "budget_input": outlook.write,
 }
-"""Table → what writes it anew, with all its rows, and those that come of the same work."""
+"""Table of `insight` or `finance` → what writes it anew, with all its rows, and those that come of the same work."""
 
 
 def take_all(database: Path, tell: Callable[[str], None]) -> None:
