@@ -319,7 +319,7 @@ def test_every_bridge_is_whole_and_nothing_is_left_to_definitions(
         for row in connection.execute(
             f"""
             select {cell}, cause, numerator_change, denominator_change, value_before, value_after
-            from finance.restatement order by all, step
+            from finance.restatement
             """
         ).fetchall():
             steps[row[:4]].append(row[4:])
