@@ -49,6 +49,9 @@ def test_the_contract_lists_the_published_tables() -> None:
         "kpi_summary",
         "kpi_forecast",
         "forecast_accuracy",
+        "budget_input",
+        "restatement",
+        "restatement_entry",
         "quality_result",
         "release",
     ]
