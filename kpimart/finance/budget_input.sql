@@ -122,6 +122,8 @@ outlook as (
         {{- ',' if not loop.last }}
         {%- endfor %}
     from forecast
+    -- Who left since the forecast was made has what it says of them, so that sums hold.
+    where is_there or forecast <> 0
 
 ),
 

@@ -76,12 +76,14 @@ ends as (
         known.kpi_code is not null as is_told,
         frozen.value as frozen_value,
         known.value as known_value,
-        {%- for side in ['numerator', 'denominator'] %}
         case
             when frozen.kpi_code is not null and known.kpi_code is not null
-                then coalesce(known.{{ side }}, 0) - coalesce(frozen.{{ side }}, 0)
-        end as {{ side }}_change{{ ',' if not loop.last }}
-        {%- endfor %}
+                then coalesce(known.numerator, 0) - coalesce(frozen.numerator, 0)
+        end as numerator_change,
+        case
+            when frozen.kpi_code is not null and known.kpi_code is not null
+                then coalesce(known.denominator, 0) - coalesce(frozen.denominator, 0)
+        end as denominator_change
     from frozen
     full outer join known
         on
@@ -116,4 +118,9 @@ where
     or coalesce(bridges.gaps, 0) <> 0
     or (ends.was_told and bridges.kpi_code is not null and ends.frozen_value is distinct from bridges.first_value)
     or (ends.is_told and bridges.kpi_code is not null and ends.known_value is distinct from bridges.last_value)
-    or (ends.was_told and ends.is_told and bridges.kpi_code is null and ends.frozen_value is distinct from ends.known_value)
+    or (
+        ends.was_told
+        and ends.is_told
+        and bridges.kpi_code is null
+        and ends.frozen_value is distinct from ends.known_value
+    )

@@ -278,6 +278,7 @@ select
         end as decimal(28, 8)
     ) as complete_actual,
     cast(planned.plan as decimal(28, 8)) as plan,
+    planned.days_there > 0 or planned.plan is not null or coalesce(planned.value, 0) <> 0 as is_there,
     planned.first_open_month,
     planned.last_month
 from planned
@@ -290,5 +291,9 @@ inner join entities
     on planned.entity_id = entities.entity_id
 inner join kpis
     on planned.kpi_code = kpis.kpi_code
--- whoever is not there, did nothing and is to do nothing has no row
-where planned.days_there > 0 or planned.plan is not null or planned.value <> 0
+-- whoever is not there, did nothing and is to do nothing has no row; of what is to come there may be a forecast
+where
+    planned.days_there > 0
+    or planned.plan is not null
+    or planned.value <> 0
+    or planned.first_open_month is not null

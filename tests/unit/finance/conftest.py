@@ -145,14 +145,15 @@ select kpi_code, scope, period_grain, start::date as period_start, max(month_end
     coalesce(sum(value) filter (is_over), 0) as complete_actual,
     case when kpi_code = 'won_amount' and entity_level <> 'manager' and year(start) = 2026
         then 40000 * count(*) end as plan,
+    sum(days_there) > 0 or sum(value) <> 0 as is_there,
     min(month_start) filter (not is_over) as first_open_month, max(month_start) as last_month
 from parts inner join cells using (month_start)
 group by kpi_code, scope, period_grain, start, entity_level, entity_key
-having sum(days_there) > 0 or sum(value) <> 0;
+having sum(days_there) > 0 or sum(value) <> 0 or not bool_and(is_over);
 
 insert into finance.kpi_forecast by name
 with ahead as (
-    select kpi_code, month_start, month_end, entity_level, entity_key, sum(each) as forecast
+    select kpi_code, month_start, month_end, entity_level, entity_key, entity_name, sum(each) as forecast
     from brought
     inner join entities
         on brought.department_id = entities.department_id
@@ -161,7 +162,8 @@ with ahead as (
     group by all
 )
 select kpi_code, 'month' as period_grain, month_start as period_start, month_end as period_end, entity_level,
-    entity_key, date '2026-09-30' as origin_on, (row_number() over months)::integer as horizon, forecast as value,
+    entity_key, entity_name, if(kpi_code = 'won_amount', 'EUR', 'count') as unit, 'seasonal_naive' as method,
+    'own' as status, date '2026-09-30' as origin_on, (row_number() over months)::integer as horizon, forecast as value,
     forecast - 10 as low_80, forecast + 20 as high_80, forecast - 15 as low_95, forecast + 30 as high_95,
     sum(forecast) over months as cumulative_value, sum(forecast - 8) over months as cumulative_low_80,
     sum(forecast + 16) over months as cumulative_high_80, sum(forecast - 12) over months as cumulative_low_95,
@@ -176,7 +178,7 @@ create table finance.budget_basis (
     years_ahead integer, place integer, is_complete boolean, is_covered boolean, entity_level varchar,
     entity_key varchar, department_id varchar, manager_id varchar, entity_name varchar, unit varchar,
     working_days integer, days_there integer, actual decimal(28, 8), complete_actual decimal(28, 8),
-    plan decimal(28, 8), first_open_month date, last_month date
+    plan decimal(28, 8), is_there boolean, first_open_month date, last_month date
 )
 """
 

@@ -2,10 +2,14 @@
 
 from decimal import Decimal
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+
+from kpimart.finance import outlook
+from kpimart.warehouse import WAREHOUSE_FILE, open_database
 
 COLUMNS = "actual, complete_actual, forecast, outlook, outlook_low_80, outlook_high_80, plan, plan_variance, last_year"
 
@@ -65,6 +69,23 @@ def test_the_year_up_to_a_month_ends_with_it(planning: Any) -> None:
 def test_who_left_has_no_forecast_and_what_they_did_counts(planning: Any) -> None:
     _, complete, forecast, outlook, *_ = row(planning, "2026", "files:dan")
     assert (forecast, outlook) == (0, complete)
+
+
+def test_who_left_since_the_forecast_was_made_has_what_it_says_of_them(planning_home: Path, tmp_path: Path) -> None:
+    """Dan, who left with June, has no row of December; were he forecast at the end of September, he would have one."""
+    told = "from finance.budget_input where entity_key = 'files:dan' and period_name = '2026-12' and scope = 'period'"
+    copy = tmp_path / "warehouse.duckdb"
+    copy.write_bytes((planning_home / WAREHOUSE_FILE).read_bytes())
+    with open_database(copy, read_only=False) as connection:
+        assert connection.execute(f"select 1 {told}").fetchall() == []
+        connection.execute(
+            """
+            insert into finance.kpi_forecast
+            select * replace ('files:dan' as entity_key) from finance.kpi_forecast where entity_key = 'files:bob'
+            """
+        )
+        outlook.write(connection)
+        assert connection.execute(f"select outlook {told} and kpi_code = 'won_deals'").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize("scope", ["period", "year_to_date"])
