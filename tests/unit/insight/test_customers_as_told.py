@@ -15,10 +15,10 @@ from kpimart.render import console
 from kpimart.report import customers as report
 
 PERIODS = """
-    select 'month', month, last_day(month), month < date '2026-03-01', strftime(month, '%Y-%m')
+    select 'month', month, last_day(month), month < date '2026-03-01', true, strftime(month, '%Y-%m')
     from (values (date '2026-01-01'), (date '2026-02-01'), (date '2026-03-01')) as months (month)
     union all
-    select 'week', date '2026-03-02', date '2026-03-08', true, '2026-W10'
+    select 'week', date '2026-03-02', date '2026-03-08', true, true, '2026-W10'
 """
 # Start, first purchases, returned, taken and handed over, lost, end, bought, again, regular, potential; amount, share.
 BASE = """
@@ -49,7 +49,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
             columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
             connection.execute(f"create table {table.name} ({columns})")
         for table, columns, rows in (
-            ("dim_period", "period_grain, period_start, period_end, is_complete, period_name", PERIODS),
+            ("dim_period", "period_grain, period_start, period_end, is_complete, is_covered, period_name", PERIODS),
             ("dim_department", "department_id, department_name", "values ('east', 'East'), ('world', 'World')"),
             (
                 "dim_department_closure",
