@@ -395,9 +395,11 @@ def _bring_back(area: LandingArea, manifest: BackupManifest, coming: Path, work:
             tell(f"restoring {path}")
             folder, _, rest = path.partition("/")
             if folder in ("raw", "ops"):
-                file = work / "part.parquet"
+                # Under a name of its own, so that nothing DuckDB keeps of one file can be taken for the next one's.
+                file = work / f"{entry.sha256}.parquet"
                 _fetch(area, path, entry, file)
                 versions += _load(connection, folder, rest.partition("/")[0].removesuffix(".parquet"), file)
+                file.unlink()
             else:
                 prefix = RESTORED if folder in ("settings", "seeds") else "."
                 _fetch(area, path, entry, coming / prefix / path)
