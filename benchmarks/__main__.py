@@ -1,11 +1,13 @@
 """`make bench`: each benchmark, one after the other."""
 
-from benchmarks import dags, extraction, incremental, insight, postgres, publishing, run
+from benchmarks import budget, dags, extraction, forecast, incremental, insight, postgres, publishing, run
 
 run.main()
 dags.main()
 extraction.main()
 incremental.main()
 insight.main()
+forecast.main()
 publishing.main()
+budget.main()
 postgres.main()

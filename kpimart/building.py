@@ -19,6 +19,7 @@ import duckdb
 from kpimart.build import Build
 from kpimart.clock import Clock
 from kpimart.errors import BuildFailed, KpiMartError, SettingsError, StorageFailed
+from kpimart.frozen import gather
 from kpimart.layers import LAYERS
 from kpimart.paths import DBT_PROJECT, SEEDS
 from kpimart.seeds import seed_texts, with_later_columns
@@ -114,6 +115,8 @@ def make(
         note(run)
 
     try:
+        if layer in (None, LAYERS[0]):
+            gather(settings.home, made, tell)
         warnings = run_dbt(
             transformation_of(settings, made),
             take,
@@ -122,7 +125,7 @@ def make(
             full_refresh=is_live(made) and (full_refresh or is_other),
         )
         if layer in (None, LAYERS[-1]):
-            take_statistics(made, tell)
+            _take_statistics(made, tell)
     except KpiMartError:
         # A disk that is full takes no record either; what filled it is to be told.
         with suppress(StorageFailed):
@@ -135,7 +138,15 @@ def make(
     return replace(made, warnings=warnings)
 
 
-def take_statistics(made: Build, tell: Tell) -> None:
+def make_again(settings: Settings, made: Build, tell: Tell) -> None:
+    """Make the tables of a build that is on record elsewhere, in a file of its own; raises BuildFailed."""
+    prepare_scratch(settings, made)
+    gather(settings.home, made, tell)
+    run_dbt(transformation_of(settings, made), lambda run: tell(f"building {run.name}"))
+    _take_statistics(made, tell)
+
+
+def _take_statistics(made: Build, tell: Tell) -> None:
     """Write the tables that are computed from the models of a build, which are all made."""
     # Its libraries take seconds to import; who only looks at figures must not wait for them.
     from kpimart.insight.statistics.steps import take_all

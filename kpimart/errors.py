@@ -45,6 +45,10 @@ class BadSourceData(KpiMartError):
     """The source was read, but what it holds cannot be used: a column is missing, a file is empty."""
 
 
+class WorkbookRefused(KpiMartError):
+    """A budget workbook cannot be read back as it is; nothing of it was."""
+
+
 class BuildFailed(KpiMartError):
     """A model or a test of the build failed."""
 

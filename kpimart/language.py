@@ -33,6 +33,45 @@ RUSSIAN = {
     "{slope} a year": "{slope} в год",
     "level shifted with {start}": "уровень сдвинулся с {start}",
     "expected were {low} … {high}": "ожидалось {low} … {high}",
+    # ------------------------------------------------------------------------------------------------------- forecasts
+    "made at the end of {day}, on what was known then": "прогноз сделан на конец дня {day}, по известному тогда",
+    "the next month": "следующий месяц",
+    "{count} months": "{count} мес.",
+    "{share} % lie in": "с вероятностью {share} %",
+    "method": "метод",
+    "expected": "ожидается",
+    "sum so far": "нарастающим итогом",
+    "as a year before": "как год назад",
+    "run rate with season": "текущий темп с сезонностью",
+    "Theta": "Theta",
+    "MSTL": "MSTL",
+    "exponential smoothing": "экспоненциальное сглаживание",
+    "ARIMA": "ARIMA",
+    "weighted pipeline": "взвешенная воронка",
+    "mean of all methods": "среднее всех методов",
+    "share of the department": "доля в отделе",
+    "share of the company": "доля в компании",
+    "no forecast can be compared with what came yet": "сравнить прогнозы с фактом пока нельзя",
+    "months ahead": "месяцев вперёд",
+    "compared": "сравнений",
+    "error (WAPE)": "ошибка (WAPE)",
+    "error of seasonal naive": "ошибка «как год назад»",
+    "bias": "смещение",
+    "80 % held": "80 %: сбылось",
+    "95 % held": "95 %: сбылось",
+    "80 % of sums held": "80 % итогов: сбылось",
+    "95 % of sums held": "95 % итогов: сбылось",
+    "all of it is a backtest: forecasts of then are made of what the first load told": (
+        "всё это — проверка на прошлом: прогнозы тех дней сделаны по данным первой загрузки"
+    ),
+    "there is no forecast yet: it takes {least} whole months of the company, and {count} are known": (
+        "прогноза пока нет: для него нужно {least} полных месяца работы компании, а известно {count}"
+    ),
+    "none of these is forecast: won_amount, won_deals, new_customers and leads_created are, where the catalogue "
+    "counts by them what the measures of these names do": (
+        "для этих показателей прогноза нет: он есть для won_amount, won_deals, new_customers и leads_created, если "
+        "каталог считает по ним то же, что и одноимённые меры"
+    ),
     # --------------------------------------------------------------------------------------- the head of an explanation
     "{end}, so far through {day}": "{end}, пока по {day}",
     "formula": "формула",
@@ -58,6 +97,37 @@ RUSSIAN = {
     "nothing was published, and the contributions come to {ours}": ("ничего не опубликовано, а слагаемые дают {ours}"),
     "numerator": "числитель",
     "denominator": "знаменатель",
+    # -------------------------------------------------------------------------------------------------- a restatement
+    "{period}, closed on release {release} by {name}: {note}": "{period}, закрыто по выпуску {release}, {name}: {note}",
+    "as closed": "при закрытии",
+    "as closed: {kpis}": "как при закрытии: {kpis}",
+    "as known now": "по данным на сегодня",
+    "change": "изменение",
+    "above the line": "числитель, изменение",
+    "below the line": "знаменатель, изменение",
+    "what is behind it: {count}": "что за этим стоит: {count}",
+    "cause": "причина",
+    "credited to": "кому зачтено",
+    "counted": "сколько раз",
+    "definition changed": "изменилось определение",
+    "merged into another deal": "объединено с другой сделкой",
+    "deleted or restored": "удалено или восстановлено",
+    "entered late": "внесено позже",
+    "date moved": "изменена дата",
+    "reopened, or decided otherwise": "возобновлено или решено иначе",
+    "reassigned": "передано другому",
+    "amount edited": "изменена сумма",
+    "another exchange rate": "другой курс валюты",
+    "the customer's other purchases": "другие покупки клиента",
+    "what became of it later": "что стало потом",
+    "other details": "прочие сведения",
+    "target changed": "изменён план",
+    "not split by causes": "не разложено по причинам",
+    "open at the month's end": "открыта на конец месяца",
+    "customer lost": "клиент потерян",
+    "close date moved": "перенос срока",
+    "purchase": "покупка",
+    "lead": "лид",
     # ---------------------------------------------------------------------------------------------------- its measures
     "measure": "показатель",
     "value": "значение",
@@ -393,6 +463,116 @@ RUSSIAN = {
         "Как только появится другой выпуск, он будет показан здесь. Сообщите тому, кто отвечает за загрузку:"
     ),
     "Try again": "Попробовать снова",
+    # -------------------------------------------------------------------------------------------- the budget workbook
+    "Notes": "О файле",
+    "Budget": "Бюджет",
+    "Plan and fact": "План и факт",
+    "Drivers": "Драйверы",
+    "Scenarios": "Сценарии",
+    "Audit": "Происхождение",
+    "Budget {year}": "Бюджет {year}",
+    "NAME": "ИМЯ",
+    "{year}": "{year}",
+    "{year}, fact and forecast": "{year}, факт и прогноз",
+    "Forecast {year}": "Прогноз {year}",
+    "low, 80 %": "нижняя граница, 80 %",
+    "high, 80 %": "верхняя граница, 80 %",
+    "Plan in force": "Действующий план",
+    "Budget: type here": "Бюджет: вводите здесь",
+    "± plan": "± к плану",
+    "± last year": "± к прошлому году",
+    "± forecast": "± к прогнозу",
+    "Does not add up by": "Не сходится на",
+    "A number of 0 or more, please.": "Введите число не меньше 0.",
+    "A whole number of 0 or more, please.": "Введите целое число не меньше 0.",
+    "Last year, forecast with its interval, plan and budget: the figures stand on the left.": (
+        "Прошлый год, прогноз с интервалом, план и бюджет; значения — слева."
+    ),
+    "{year} through {month}": "{year} по {month}",
+    "Plan": "План",
+    "Fact of the months that are over": "Факт завершённых месяцев",
+    "Forecast of the rest": "Прогноз остатка",
+    "Outlook": "Ожидаемый итог",
+    "of the plan": "выполнение плана",
+    "Last year": "Прошлый год",
+    "Leads": "Лиды",
+    "Deals won per lead": "Побед на лид",
+    "Amount per won deal": "Сумма на победу",
+    "Won deals": "Выигранные сделки",
+    "Forecast of won amount": "Прогноз выигранной суммы",
+    "{whole}, directly": "{whole}, напрямую",
+    "Forecast": "Прогноз",
+    "Managers now": "Менеджеров сейчас",
+    "Managers planned": "Менеджеров по плану",
+    "Change of prices": "Изменение цен",
+    "Base scenario": "Базовый сценарий",
+    "Low scenario": "Нижний сценарий",
+    "High scenario": "Верхний сценарий",
+    "Budget ± base scenario": "Бюджет ± к базовому",
+    (
+        "The interval of the company is narrower than those of its departments together: not all are low at once. Its "
+        "low and high scenarios move as its base scenario does."
+    ): (
+        "Интервал компании уже, чем интервалы отделов вместе: не все отделы сразу на нижней границе. Её нижний и "
+        "верхний сценарии сдвигаются так же, как базовый."
+    ),
+    "Release {release}: figures as of {as_of}, as known at {known_at}. Check it: kpimart verify {release}": (
+        "Выпуск {release}: показатели на {as_of}, как известно на {known_at}. Проверить: kpimart verify {release}"
+    ),
+    "Cell": "Ячейка",
+    "Figure": "Значение",
+    "What it is": "Что это",
+    "Formula": "Формула",
+    "Shown by": "Показать командой",
+    "the target in force": "действующий план",
+    "fact of the months that are over, forecast of {origin} for the others": (
+        "факт завершённых месяцев, для остальных прогноз на {origin}"
+    ),
+    "none": "нет",
+    "fact": "факт",
+    "Vintage of the forecast": "Прогноз сделан на",
+    "no forecast": "прогноза нет",
+    "Made by": "Составлено программой",
+    "Check the release with": "Проверить выпуск",
+    "Read this workbook back with": "Прочитать этот файл",
+    "Sheets": "Листы",
+    "a cell to type in": "ячейка для ввода",
+    (
+        "Type in the yellow cells of the sheet «Budget» only: months, quarters or the year, departments or the "
+        "company. What is left empty changes nothing."
+    ): (
+        "Вводите только в жёлтые ячейки листа «Бюджет»: месяцы, кварталы или год, отделы или компания целиком. Пустая "
+        "ячейка ничего не меняет."
+    ),
+    (
+        "A target of a quarter or a year goes to its months by the shares of the last years and by working days; that "
+        "of a department to its managers by their last twelve months, seniority and working days. Sums hold to the "
+        "cent."
+    ): (
+        "План квартала или года делится по месяцам по долям прошлых лет и рабочим дням; план отдела — по менеджерам: "
+        "по их последним двенадцати месяцам, стажу и рабочим дням. Суммы сходятся до копейки."
+    ),
+    (
+        "What is set below stands: the rest of a target goes to those for whom nothing is typed. The last column says "
+        "where typed figures do not add up."
+    ): (
+        "Что задано для частей, не меняется: остаток плана получают те, для кого ничего не введено. Последний столбец "
+        "показывает, где введённое не сходится."
+    ),
+    "«Drivers» and «Scenarios» are for trying out; to take a result over, type =, click its cell, and save in Excel.": (
+        "«Драйверы» и «Сценарии» — для проб; чтобы взять результат в бюджет, введите =, щёлкните его ячейку и "
+        "сохраните в Excel."
+    ),
+    (
+        "Forecasts are those of the vintage named above; low and high are the ends of the interval that covers 80 % of "
+        "outcomes."
+    ): "Прогнозы — на день, названный выше; границы — интервала, который накрывает 80 % исходов.",
+    "New managers reach full productivity in five months: {ramp} of it in the first months.": (
+        "Новый менеджер выходит на полную производительность за пять месяцев: {ramp} в первые месяцы."
+    ),
+    (
+        "The sheets are protected against slips, without a password. Sort and filter as you like; do not delete rows."
+    ): "Листы защищены от случайных правок, без пароля. Сортируйте и фильтруйте свободно; строк не удаляйте.",
 }
 
 

@@ -6,6 +6,7 @@ PATHS_OF_LAYERS = {
     "core": ("models/marts/core",),
     "kpi": ("models/marts/kpi",),
     "insight": ("models/marts/insight",),
+    "finance": ("models/marts/finance",),
 }
 """A layer's folders in the dbt project; the first one has the seeds too."""
 

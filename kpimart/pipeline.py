@@ -28,7 +28,7 @@ from kpimart.quality.parameters import raw_parameters, reporting_parameters
 from kpimart.quality.protocol import Compared
 from kpimart.quality.verdict import Boundary, Verdict, explain, named, read_verdict, record
 from kpimart.settings import Settings
-from kpimart.transform import NodeRun, parse_dbt, run_dbt
+from kpimart.transform import NodeRun, parse_dbt
 from kpimart.warehouse import WAREHOUSE_FILE, open_warehouse, raw_table, transaction, writer_lock
 
 if TYPE_CHECKING:
@@ -347,9 +347,7 @@ def verify(
         try:
             tell("counting raw")
             batches = recount_batches(settings.home, found.manifest)
-            building.prepare_scratch(settings, made)
-            run_dbt(building.transformation_of(settings, made), lambda run: tell(f"building {run.name}"))
-            building.take_statistics(made, tell)
+            building.make_again(settings, made, tell)
             return replace(found, rebuilt=compare(release.database, made.database, tell), changed_batches=batches)
         finally:
             building.remove_scratch(made)

@@ -182,6 +182,44 @@ STEPS: tuple[Step, ...] = (
         );
         """,
     ),
+    Step(
+        3,
+        "forecasts: fits that need not be made again, and every vintage; targets that were read from budget workbooks",
+        f"""
+        -- One row per fit of a forecasting method that the last build asked for: a hash of the method, its program and
+        -- the series, and the months that follow.
+        create table ops.forecast_fit (
+            input_hash varchar primary key,
+            forecast double[18] not null
+        );
+
+        -- One row per figure that a build forecast otherwise than any before it, or for the first time.
+        create table ops.forecast_vintage (
+            build_id varchar not null,
+            kpi_code varchar not null,
+            origin_on date not null,
+            horizon integer not null,
+            entity_level varchar not null,
+            entity_key varchar not null,
+            period_start date not null,
+            method varchar not null,
+            status varchar not null,
+            value decimal(28, 8) not null,
+            low_80 decimal(28, 8),
+            high_80 decimal(28, 8),
+            low_95 decimal(28, 8),
+            high_95 decimal(28, 8),
+            cumulative_value decimal(28, 8) not null,
+            cumulative_low_80 decimal(28, 8),
+            cumulative_high_80 decimal(28, 8),
+            cumulative_low_95 decimal(28, 8),
+            cumulative_high_95 decimal(28, 8)
+        );
+
+        -- Which targets people set by a workbook; every build reads it.
+        create table if not exists raw.kpimart__target ({RAW_COLUMNS});
+        """,
+    ),
 )
 
 

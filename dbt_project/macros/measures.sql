@@ -122,3 +122,32 @@
 {% macro is_count(measure) -%}
     {{ return(measure_type(measure) | trim == 'decimal(38, 6)') }}
 {%- endmacro %}
+
+{#- What a sum is once it is known what it is over: 0 over nothing, null where something has no known value. -#}
+{% macro as_known(measure) -%}
+    cast(
+        {% if not measure.sample or measure.additivity == 'distribution' -%}
+            {{ measure.name }}
+        {%- elif measure.unknown -%}
+            case when {{ measure.unknown }} = 0 then coalesce({{ measure.name }}, 0) end
+        {%- elif measure.known -%}
+            case
+                when {{ measure.sample }} = 0 or {{ measure.known }} <> 0 or {{ measure.name }} <> 0
+                    then coalesce({{ measure.name }}, 0)
+            end
+        {%- else -%}
+            case when {{ measure.sample }} = 0 then coalesce({{ measure.name }}, 0) else {{ measure.name }} end
+        {%- endif %} as {{ measure_type(measure) }}
+    )
+{%- endmacro %}
+
+{#- Every measure of the main cut, in which counts are whole, as formulas take them. -#}
+{% macro whole_measures(relation) -%}
+    {%- for measure in measures() %}
+    {% if is_count(measure) and measure.sql != 'first_response_hours' -%}
+        cast({{ relation }}.{{ measure.name }} as bigint) as {{ measure.name }}
+    {%- else -%}
+        {{ relation }}.{{ measure.name }}
+    {%- endif %}{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}

@@ -39,6 +39,8 @@ releases = typer.Typer()
 app.add_typer(releases, name="releases")
 export = typer.Typer(help="Bring a release to where others work with it.", no_args_is_help=True)
 app.add_typer(export, name="export")
+imports = typer.Typer(help="Read back what people filled in.", no_args_is_help=True)
+app.add_typer(imports, name="import")
 
 Files = Annotated[Path | None, typer.Option("--files", help="Folder of the export, for the source 'files'.")]
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.")]
@@ -487,6 +489,50 @@ def export_workbook(
         sheets = write(release, file, settings.zone, tables or (), tell)
     rows = sum(sheet.rows for sheet in sheets)
     show(f"release {release.release_id}: {len(sheets)} tables, {rows:,} rows in {file}")
+
+
+@export.command("budget")
+def export_budget(
+    file: Annotated[Path, typer.Argument(help="The .xlsx to write.")],
+    year: Annotated[int, typer.Option("--year", help="The year to plan: this one or the next, as 2027.")],
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the workbook that a year is planned in."""
+    from kpimart.finance.budget_workbook import export_budget as write
+    from kpimart.publish.release import find, verify_release
+    from kpimart.report.budget import of_written
+
+    settings = load_settings(config)
+    release = verify_release(settings.home, find(settings.home, release_id).release_id)
+    with _progress() as tell:
+        done = write(release, file, year, settings.zone, lang, tell=tell)
+    if as_json:
+        show_json(dataclasses.asdict(done))
+    else:
+        show(*of_written(done))
+
+
+@imports.command("budget")
+def import_budget(
+    file: Annotated[Path, typer.Argument(help="The filled-in .xlsx.")],
+    by: Annotated[str, typer.Option("--by", help="Who decides these targets.")],
+    note: Annotated[str, typer.Option("--note", help="Why, or which version it is.")] = "",
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make targets of a budget workbook: all that is typed in it, or nothing."""
+    from kpimart.finance.budget_import import import_budget as read_back
+    from kpimart.report.budget import of_imported
+
+    settings = load_settings(config)
+    done = read_back(settings, file, by=by, note=note)
+    if as_json:
+        show_json(dataclasses.asdict(done))
+    else:
+        show(*of_imported(settings, done))
 
 
 @export.command("parquet")

@@ -258,3 +258,69 @@ def summary(
         show_json(dataclasses.asdict(found))
     else:
         show(*of_summaries(found, with_proof=with_proof))
+
+
+@commands.command("restatement")
+def restatement(
+    period: Annotated[
+        str, typer.Option("--period", help="month, for the last closed one, or a closed one: 2026-03.")
+    ] = "month",
+    codes: Annotated[
+        list[str] | None, typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="those of the profile")
+    ] = None,
+    manager: Annotated[str | None, typer.Option("--manager", help="A manager's id or name.")] = None,
+    department: Annotated[str | None, typer.Option("--department", help="A department's id or name.")] = None,
+    list_all: Annotated[bool, typer.Option("--all", help="List everything behind the causes.")] = False,
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what has become of a closed month: as closed, what each cause changed, as known now."""
+    from kpimart.insight.restatement import read_restatement
+    from kpimart.report.restatement import SHOWN_ROWS, of_restatement
+
+    settings = load_settings(config)
+    chosen = codes or figures.profile_kpis(settings.profile, settings.seeds)
+    with _published(settings.home, release_id) as database:
+        found = read_restatement(database, chosen, period=period, manager=manager, department=department, language=lang)
+    if as_json:
+        show_json(dataclasses.asdict(found))
+    else:
+        show(*of_restatement(found, lang, shown_rows=None if list_all else SHOWN_ROWS))
+
+
+@commands.command("forecast")
+def forecast(
+    view: Annotated[
+        Literal["sums", "months", "accuracy"],
+        typer.Option("--view", help="What the next months come to, each of them, or how near earlier forecasts came."),
+    ] = "sums",
+    by: Annotated[Level, typer.Option("--by", help="Whose figures.")] = "company",
+    codes: Annotated[
+        list[str] | None,
+        typer.Option("--kpi", help="A KPI's code; repeat it.", show_default="all that are forecast"),
+    ] = None,
+    lang: Lang = "en",
+    release_id: ReleaseId = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is to be expected of the months to come, with intervals that earlier forecasts bear out."""
+    from kpimart.insight.forecast import forecast_kpis, read_accuracy, read_forecasts
+    from kpimart.report import forecast as report
+
+    content: Any
+    with _published(load_settings(config).home, release_id) as database:
+        chosen = codes or forecast_kpis(database)
+        if view == "accuracy":
+            accuracy = read_accuracy(database, level=by, kpi_codes=chosen, language=lang)
+            told, content = report.of_accuracy(accuracy, lang), dataclasses.asdict(accuracy)
+        else:
+            found = read_forecasts(database, level=by, kpi_codes=chosen, language=lang)
+            of_view = report.of_sums if view == "sums" else report.of_months
+            told, content = of_view(found, by, lang), dataclasses.asdict(found)
+    if as_json:
+        show_json(content)
+    else:
+        show(*told)

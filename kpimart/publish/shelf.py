@@ -149,6 +149,16 @@ class Shelf:
         )
         return self.folder(served_or_latest.release_id) / REPORTING_FILE
 
+    def whole(self, release_id: str) -> Path:
+        """The DuckDB file of a release, if it has the size that its manifest tells: a look, where `verified` reads all.
+
+        Raises ReleaseDamaged and ReleaseNotFound.
+        """
+        release = self.release(release_id)
+        if not self._is_whole(self.manifests[release_id]):
+            raise ReleaseDamaged(f"release {release_id}: {REPORTING_FILE} is not of the size that its manifest tells")
+        return release.database
+
     def last_of(self, as_of: datetime) -> Manifest | None:
         """What was last published of a moment, whether its files are still there or not."""
         return next((manifest for manifest in self.newest_first if manifest.as_of == as_of), None)

@@ -6,7 +6,8 @@ get the prefix that keeps them texts. Numbers become Excel's doubles, moments lo
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -48,7 +49,9 @@ DEFAULT_TABLES = (
 
 _READ_ROWS = 10_000
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_LIKE_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+LIKE_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Excel would take a text that begins so for a formula once somebody edits it."""
+OPTIONS = {"strings_to_formulas": False, "strings_to_numbers": False, "strings_to_urls": False}
 _NUMBER_FORMAT = re.compile(r"[#0,. %]+")
 _UNIT_FORMATS = {"count": "#,##0", "ratio": "0.0%", "days": "#,##0.0", "hours": "#,##0.0"}
 
@@ -70,23 +73,33 @@ def export_workbook(
     tables: published tables or wide views; by default DEFAULT_TABLES. The file is there whole or as it was before.
     Raises SettingsError for another ending, a table that is not published, and one with more rows than a sheet has.
     """
+    with open_database(release.database) as connection, written(file) as packed:
+        sheets = [_sheet(connection, name) for name in tables or DEFAULT_TABLES]
+        _require_room(sheets, release)
+        _write(connection, release, packed, zone, sheets, tell)
+    return sheets
+
+
+@contextmanager
+def written(file: Path) -> Iterator[io.BytesIO]:
+    """Where to write a workbook to: the file gets it whole at the end of the block, or stays as it was before.
+
+    Raises SettingsError for another ending, and StorageFailed.
+    """
     if file.suffix.lower() != ".xlsx":
         raise SettingsError(f"{file}: a workbook's name ends in .xlsx")
     coming = file.with_name(f".{file.name}.next")
-    with open_database(release.database) as connection, storage_errors(f"writing {file}"):
-        sheets = [_sheet(connection, name) for name in tables or DEFAULT_TABLES]
-        _require_room(sheets, release)
+    with storage_errors(f"writing {file}"):
         try:
             # Packed in memory: a packer that is left with half a file tells of it on its own, wherever it ends.
             packed = io.BytesIO()
-            _write(connection, release, packed, zone, sheets, tell)
+            yield packed
             coming.write_bytes(packed.getbuffer())
             coming.replace(file)
         except XlsxWriterException as error:
             raise StorageFailed(f"writing {file}: {error}; make room or grant the right, then rerun") from error
         finally:
             coming.unlink(missing_ok=True)
-    return sheets
 
 
 def _sheet(connection: duckdb.DuckDBPyConnection, name: str) -> Sheet:
@@ -116,12 +129,7 @@ class _Book:
     def __init__(self, file: IO[bytes], release: Release, zone: ZoneInfo, kpi_formats: dict[str, str]) -> None:
         self.book = xlsxwriter.Workbook(
             file,
-            {
-                "constant_memory": True,
-                "strings_to_formulas": False,
-                "strings_to_numbers": False,
-                "strings_to_urls": False,
-            },
+            {"constant_memory": True, **OPTIONS},
         )
         self.book.set_properties({"title": f"release {release.release_id}", "created": release.published_at})
         self.zone = zone
@@ -131,8 +139,8 @@ class _Book:
         self.kept_text = self.book.add_format({"quote_prefix": True})
 
     def text(self, sheet: Any, row: int, column: int, value: str) -> None:
-        shown = _fitting(_NOT_IN_XML.sub("\ufffd", value))
-        sheet.write_string(row, column, shown, self.kept_text if shown.startswith(_LIKE_A_FORMULA) else None)
+        shown = cell_text(value)
+        sheet.write_string(row, column, shown, self.kept_text if shown.startswith(LIKE_A_FORMULA) else None)
 
     def cell(self, sheet: Any, row: int, column: int, value: Any, number_format: str) -> None:
         match value:
@@ -163,8 +171,9 @@ class _Book:
         sheet.write_datetime(row, column, value, self.format(code))
 
 
-def _fitting(text: str) -> str:
-    """No longer than a cell takes, which counts in units of UTF-16."""
+def cell_text(value: str) -> str:
+    """A text without what XML refuses, and no longer than a cell takes, which counts in units of UTF-16."""
+    text = _NOT_IN_XML.sub("\ufffd", value)
     if len(text) * 2 <= MAX_TEXT or len(text.encode("utf-16-le")) // 2 <= MAX_TEXT:
         return text
     room = (MAX_TEXT - len(CUT)) * 2
@@ -180,7 +189,7 @@ def _write(
     tell: Callable[[str], None],
 ) -> None:
     catalogue = connection.execute("select kpi_code, unit, format from kpi_catalogue").fetchall()
-    made = _Book(file, release, zone, {code: _kpi_format(unit, shown) for code, unit, shown in catalogue})
+    made = _Book(file, release, zone, {code: kpi_format(unit, shown) for code, unit, shown in catalogue})
     _write_about(made, release)
     for sheet in sheets:
         tell(f"writing {sheet.table}")
@@ -236,7 +245,7 @@ def _order(name: str) -> str:
     return ", ".join(map(quoted, keys[0])) if keys else "all"
 
 
-def _kpi_format(unit: str, shown: str | None) -> str:
+def kpi_format(unit: str, shown: str | None) -> str:
     """The catalogue's own format, which is Excel's; one that Excel might refuse to open is replaced by the unit's."""
     is_one = shown is not None and _NUMBER_FORMAT.fullmatch(shown)
     return shown if shown and is_one else _UNIT_FORMATS.get(unit, "#,##0.00")

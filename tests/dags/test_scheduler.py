@@ -24,7 +24,7 @@ from kpimart.publish.shelf import Release
 from sampling import IS_FULL
 
 NIGHTLY, CLOSING = "crm_kpi_nightly", "budget_month_close"
-LAYERS = ("staging", "intermediate", "core", "kpi", "insight")
+LAYERS = ("staging", "intermediate", "core", "kpi", "insight", "finance")
 # Two o'clock in Berlin; on the 29th the clock is put forward just then.
 NIGHTS = [datetime(2026, 3, day, hour, tzinfo=UTC) for day, hour in ((29, 1), (30, 0), (31, 0))]
 ADDRESS_SECRET = "t0p-s3cret"

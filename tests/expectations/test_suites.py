@@ -49,6 +49,7 @@ create schema core;
 create schema kpi;
 create schema seeds;
 create schema insight;
+create schema finance;
 
 create table seeds.kpi_catalogue as
 select * from (values
@@ -98,7 +99,8 @@ entities as (
 
 select kpi_code, period_grain, period_start, period_end, is_complete, entity_level, entity_key, entity_name,
     case unit when 'ratio' then 0.5 when 'days' then 52 else 100.01 * managers end::decimal(28,8) as value,
-    replace(unit, 'currency', 'EUR') as unit, 10 * managers::bigint as sample_size
+    replace(unit, 'currency', 'EUR') as unit, 10 * managers::bigint as sample_size,
+    null::decimal(38, 6) as numerator, null::decimal(38, 6) as denominator
 from core.dim_period, seeds.kpi_catalogue, entities;
 
 create table kpi.kpi_value_by_cut as
@@ -107,6 +109,23 @@ from kpi.kpi_value, (values
     ('current_owner', 'booking', 'all', 'all'), ('at_event', 'native', 'currency', 'EUR')
 ) as cuts (credit_lens, amount_basis, cut_by, cut_value)
 where period_grain in ('month', 'quarter', 'year') and (amount_basis = 'booking' or unit = 'EUR');
+
+-- December was closed when its won amount was 5.00 less, and one deal fewer.
+insert into kpi.kpi_value_by_cut
+select * replace (value - 5 as value), 'at_event', 'booking', 'as_closed', 'r1'
+from kpi.kpi_value
+where kpi_code = 'won_amount' and period_grain = 'month' and period_start = '2017-12-01' and entity_level = 'company';
+create table finance.restatement as
+select kpi_code, 'month' as period_grain, period_start, period_end, entity_level, entity_key, entity_name, 4 as step,
+    'late_entry' as cause, 0.00 as numerator_change, 0.00 as denominator_change, value - 5 as value_before,
+    5.00::decimal(28, 8) as value_change, value as value_after
+from kpi.kpi_value
+where kpi_code = 'won_amount' and period_grain = 'month' and period_start = '2017-12-01' and entity_level = 'company';
+create table finance.restatement_entry as
+select period_grain, period_start, period_end, entity_level, entity_key, step, cause, 'events' as relation,
+    'won' as what, 'files:1' as subject_id, 1 as entry_number, 0 as count_before, 1 as count_after,
+    null::decimal(38, 2) as amount_before, 5.00::decimal(38, 2) as amount_after
+from finance.restatement;
 
 create table core.fct_deal as
 select 'files:' || i as deal_id, 'files:m' || i % 10 as manager_id, 'won' as outcome, 100.00::decimal(18,2) as amount,
@@ -190,6 +209,15 @@ select 'won_amount' as kpi_code, 'month' as period_grain, date '2017-12-01' as p
     40.00::decimal(28,8) as expected_by_shape
 from core.dim_manager;
 
+create table finance.budget_input as
+select kpi_code, 'period' as scope, period_grain, period_start, entity_level, entity_key, is_complete, value as actual,
+    value as complete_actual, 0.00 as forecast, value as outlook, value as outlook_low_95, value as outlook_low_80,
+    value as outlook_high_80, value as outlook_high_95, target_value as plan, value - target_value as plan_variance,
+    value as last_year, 0.00 as last_year_change
+from kpi.kpi_value
+left join kpi.target_attainment using (kpi_code, period_grain, period_start, entity_level, entity_key)
+where kpi_code = 'won_amount' and period_grain = 'month' and entity_level in ('company', 'manager');
+
 create table kpi.scorecard as
 select kpi_code, 'month' as period_grain, date '2017-12-01' as period_start, 'manager' as entity_level,
     manager_id as entity_key, manager_name as entity_name, 100.00 as target_value, score as attainment, 0.50 as weight,
@@ -246,6 +274,21 @@ select kpi_code, period_grain, period_start, entity_level, entity_key, value, 'n
     0.50 as q_value, false as is_significant, 0.00 as expected_low, 9999.00 as expected_high, false as is_anomaly,
     'enough' as trend_status
 from kpi.kpi_value where entity_level = 'company' and period_grain = 'month';
+
+create table finance.kpi_forecast as
+select 'won_amount' as kpi_code, date '2018-01-01' as period_start, entity_level, entity_key, 1 as horizon,
+    'own' as status, 100.00 * parts as value, 50.00 as low_95, 80.00 as low_80, 900.00 as high_80, 999.00 as high_95,
+    100.00 * parts as cumulative_value, 50.00 as cumulative_low_95, 80.00 as cumulative_low_80,
+    900.00 as cumulative_high_80, 999.00 as cumulative_high_95
+from (values ('company', 'company', 2), ('manager', 'files:m1', 1), ('manager', 'files:m2', 1))
+    as entities (entity_level, entity_key, parts);
+
+create table finance.forecast_accuracy as
+select kpi_code, period_start, entity_level, date '2017-11-30' as origin_on, 1 as horizon, 900.00 as value,
+    value as actual, abs(900.00 - value) as absolute_error, 20.00 as naive_absolute_error, 0.80 as coverage_80,
+    1.00 as coverage_95
+from kpi.kpi_value
+where kpi_code = 'won_amount' and entity_level = 'company' and period_grain = 'month';
 
 create table insight.seasonal_index as
 select 'won_amount' as kpi_code, 'company' as entity_level, 'company' as entity_key, 'month_of_year' as kind,
@@ -402,10 +445,24 @@ insert into kpi.leaderboard (kpi_code, period_grain, is_tied, is_hidden) values 
 update kpi.leaderboard set value = 1 where is_hidden;
 update kpi.leaderboard set is_tied = false where manager_id = 'files:m7';
 
+update finance.restatement set cause = 'weather', entity_name = null, value_change = 4;
+insert into finance.restatement
+select * replace (5 as step, 'not_split' as cause, 1 as value_change) from finance.restatement;
+update finance.restatement_entry set relation = 'rumours';
+insert into finance.restatement_entry
+select * replace ('events' as relation, 6.00 as amount_after) from finance.restatement_entry;
+update finance.budget_input set actual = 1, forecast = 5, plan = 1, outlook_low_80 = outlook + 1
+where entity_key = 'files:m1';
+update finance.budget_input set outlook = outlook + 1 where entity_key = 'files:m2';
+insert into finance.budget_input (scope, period_grain, entity_level) values ('sometimes', 'decade', 'planet');
+
 delete from insight.kpi_summary where entity_key = 'files:m1';
 update insight.kpi_summary set topic = 'weather', text_ru = 'Won amount: null.', figures = '{"value":null}'
 where entity_key = 'files:m2';
 update insight.kpi_summary set proof = 'trust me' where entity_key = 'files:m3';
+
+update finance.kpi_forecast set value = 79, status = 'wished', horizon = 19 where entity_key = 'files:m1';
+update finance.forecast_accuracy set actual = 400, absolute_error = 1, coverage_80 = 1.01, coverage_95 = -0.01;
 """
 
 # A company need not have leads or activities, an open deal, a customer who is known, a deal whose creation is dated, or
@@ -419,6 +476,10 @@ MAY_BE_EMPTY = {
     *("driver_input", "kpi_driver"),
     *("cohort_retention", "customer_segment", "buying_interval"),
     "kpi_summary",
+    # Nor a month that was closed and is another one since.
+    *("restatement", "restatement_entry"),
+    # Nor two years of months.
+    *("kpi_forecast", "forecast_accuracy"),
 }
 NO_ROWS = "".join(f"delete from {table.relation};" for table in BUILT)
 

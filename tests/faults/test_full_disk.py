@@ -19,7 +19,7 @@ from small_company import (
 
 from sampling import IS_FULL
 
-MEGABYTES = 96
+MEGABYTES = 192
 
 
 class SmallDisk:

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from kpimart.extract.packages import SOURCES, object_names
+from kpimart.frozen import make_tables
 from kpimart.paths import DBT_PROJECT, PROJECT
 from kpimart.warehouse import RAW_COLUMNS, WAREHOUSE_FILE, open_warehouse, raw_table
 
@@ -63,6 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         for source in SOURCES:
             for name in object_names(source):
                 connection.execute(f"create table {raw_table(source, name)} ({RAW_COLUMNS})")
+        make_tables(connection)
     built = project.dbt("build", "--empty", "--exclude-resource-type", "test", "unit_test")
     assert built.returncode == 0, built.stdout
     return project
@@ -275,6 +277,27 @@ DRIVERS = {
     ),
 }
 
+# Two months; a ratio is another KPI's business, and so is a won deal that the catalogue counts otherwise.
+FORECAST_COLUMNS = "kpi_code, entity_level, entity_key, period_number, known_number, change"
+FORECAST_INPUTS = {
+    "forecast_month": values(
+        "period_number, period_start, is_complete", "0, date '2026-01-01', true", "1, date '2026-02-01', false"
+    ),
+    "kpi_catalogue": values("kpi_code, formula", "'won_amount', 'won_amount'", "'won_deals', 'won_deals + 0'"),
+    "kpi_value": values(
+        "kpi_code, period_grain, period_start, entity_level, entity_key, value",
+        "'won_amount', 'month', date '2026-01-01', 'company', 'company', 90.10",
+        "'won_amount', 'month', date '2026-01-01', 'manager', 'ann', null",
+        "'won_amount', 'month', date '2026-02-01', 'company', 'company', 1.00",
+        "'won_deals', 'month', date '2026-01-01', 'company', 'company', 7",
+    ),
+    "forecast_input": values(
+        FORECAST_COLUMNS,
+        "'won_amount', 'company', 'company', 0, 0, 90.00",
+        "'won_amount', 'company', 'company', 0, 1, 0.10",
+    ),
+}
+
 
 def curve_of(*points: str) -> Rows:
     return {"win_rate_curve": values(CURVE, *of("company", *points))}
@@ -437,6 +460,26 @@ def wins_of(said: str) -> Rows:
     return {**WATERFALLS, "crm_discipline": values(f"{DISCIPLINE}, amount_concerned", *rows)}
 
 
+BRIDGE = (
+    "kpi_code, period_start, entity_level, entity_key, step, value_before, value_after, numerator_change, "
+    "denominator_change"
+)
+FIGURE_OF = "kpi_code, period_grain, period_start, entity_level, entity_key, numerator, denominator, value"
+
+
+def bridge_of(*steps: str, frozen: str = "1, 2, 0.5", known: str = "2, 3, 0.6667") -> Rows:
+    """The company's win rate of March as closed and as known, and what leads from one to the other."""
+    cell = "'company', 'company'"
+    return {
+        "closed_month": values("period_start", "date '2026-03-01'"),
+        "frozen_figure": values(FIGURE_OF, f"'win_rate', {MONTH}, {cell}, {frozen}"),
+        "kpi_value": values(FIGURE_OF, f"'win_rate', {MONTH}, {cell}, {known}"),
+        "restatement": values(BRIDGE, *(f"'win_rate', date '2026-03-01', {cell}, {step}" for step in steps)),
+    }
+
+
+A_STEP, ANOTHER = "4, 0.5, 0.3333, 0, 1", "8, 0.3333, 0.6667, 1, 0"
+
 # Test → rows in which all is well, and the same with a fault, by what the fault is.
 FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
     "one_build_is_being_made": (ORGANISATION, {"no build": {}}),
@@ -524,6 +567,21 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
                     *(f"1, 'ann', 'east', {entity}" for entity in (1, 2, 3, 4)),
                 ),
             ),
+        },
+    ),
+    "a_restatement_leads_to_what_is_known": (
+        bridge_of(A_STEP, ANOTHER),
+        {
+            "a cause is missing": bridge_of(A_STEP),
+            "a gap in between": bridge_of(A_STEP, "8, 0.4, 0.6667, 1, 0"),
+            "another beginning": bridge_of(A_STEP, ANOTHER, frozen="1, 2, 0.55"),
+            "another end": bridge_of(A_STEP, ANOTHER, known="2, 3, 0.7"),
+            "another sum above the line": bridge_of(A_STEP, ANOTHER, known="3, 3, 0.6667"),
+            "another sum below the line": bridge_of(A_STEP, ANOTHER, known="2, 4, 0.6667"),
+            "a change without a cause": {
+                **bridge_of(A_STEP, frozen="1, 1, 1", known="2, 2, null"),
+                "restatement": f"{values(BRIDGE, 'null, null, null, null, null, null, null, null, null')} where false",
+            },
         },
     ),
     "a_reversal_takes_back_what_is_there": (
@@ -801,6 +859,18 @@ FAULTS: dict[str, tuple[Rows, dict[str, Rows]]] = {
             "a manager who has nothing but in the KPIs": changed(
                 DRIVERS,
                 kpi_measure=values(DRIVER_MEASURES, f"0, {MONTH}, 1, 90.10, 3, 2, 8", f"0, {MONTH}, 2, 1.00, 1, 0, 0"),
+            ),
+        },
+    ),
+    "forecast_inputs_are_the_figures": (
+        FORECAST_INPUTS,
+        {
+            "a cent that the KPIs do not count": changed(
+                FORECAST_INPUTS,
+                forecast_input=values(FORECAST_COLUMNS, "'won_amount', 'company', 'company', 0, 0, 90.11"),
+            ),
+            "a figure that is told nowhere": changed(
+                FORECAST_INPUTS, forecast_input=values(FORECAST_COLUMNS, "'won_deals', 'company', 'company', 0, 0, 2")
             ),
         },
     ),

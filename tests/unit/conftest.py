@@ -63,7 +63,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("published") / "home"
     home.mkdir()
     with open_warehouse(home) as connection:
-        for schema in ("core", "kpi", "insight", "seeds"):
+        for schema in ("core", "kpi", "insight", "finance", "seeds"):
             connection.execute(f"create schema {schema}")
         for table in BUILT:
             columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)

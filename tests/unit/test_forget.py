@@ -222,7 +222,7 @@ def an_older_contract() -> Iterator[None]:
 def live_two_nights(made: Company) -> None:
     made.home.mkdir()
     with open_warehouse(made.home) as connection:
-        for schema in ("core", "kpi", "insight", "seeds"):
+        for schema in ("core", "kpi", "insight", "finance", "seeds"):
             connection.execute(f"create schema {schema}")
         for table in BUILT:
             columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)

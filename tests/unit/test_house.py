@@ -29,6 +29,7 @@ HEAVY = {
     "dbt": "transform",
     "dlt": "extract",
     "great_expectations": "quality",
+    "statsforecast": "insight",
     "streamlit": "dashboard",
 }
 

@@ -266,10 +266,13 @@ def test_the_warehouse_has_its_tables_and_speaks_utc(tmp_path: Path) -> None:
         "ops.build",
         "ops.recipe",
         "ops.model_run",
+        "ops.forecast_fit",
+        "ops.forecast_vintage",
         "ops.quality_result",
         "ops.schema_step",
         "raw.kpimart__override",
         "raw.kpimart__close",
+        "raw.kpimart__target",
     }
     assert zone == ("UTC",)
 

@@ -5,15 +5,19 @@ from pathlib import Path
 
 import duckdb
 
+from kpimart.finance import outlook
 from kpimart.insight.statistics import drivers, sentences, trends
+from kpimart.insight.statistics.forecast import write as forecasts
 from kpimart.warehouse import open_database, transaction
 
 STEPS: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
     "kpi_trend": trends.write,
     "kpi_driver": drivers.write,
     "kpi_summary": sentences.write,
+    "kpi_forecast": forecasts.write,
+    "budget_input": outlook.write,
 }
-"""Table of the schema `insight` → what writes it anew, with all its rows."""
+"""Table of `insight` or `finance` → what writes it anew, with all its rows, and those that come of the same work."""
 
 
 def take_all(database: Path, tell: Callable[[str], None]) -> None:

@@ -15,6 +15,7 @@ from kpimart.publish.contract.core import DIM_DEPARTMENT_CLOSURE as DIM_DEPARTME
 from kpimart.publish.contract.core import DIM_MANAGER as DIM_MANAGER
 from kpimart.publish.contract.core import DIM_PERIOD as DIM_PERIOD
 from kpimart.publish.contract.core import LEAD as LEAD
+from kpimart.publish.contract.finance import FINANCE
 from kpimart.publish.contract.insight import INSIGHT
 from kpimart.publish.contract.kpi import FUNNEL_STAGE as FUNNEL_STAGE
 from kpimart.publish.contract.kpi import KPI_CATALOGUE as KPI_CATALOGUE
@@ -30,7 +31,7 @@ from kpimart.publish.contract.runs import RELEASE as RELEASE
 from kpimart.publish.contract.shape import Column as Column
 from kpimart.publish.contract.shape import Table as Table
 
-CONTRACT_VERSION = "1.4"
+CONTRACT_VERSION = "1.5"
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 ENTITY_LEVELS = ("company", "department", "manager", "manager_in_department")
@@ -57,6 +58,7 @@ BUILT = (
     DIM_DEPARTMENT_CLOSURE,
     PERIOD_CLOSE,
     *INSIGHT,
+    *FINANCE,
 )
 PUBLISHED = (*BUILT, QUALITY_RESULT, RELEASE)
 

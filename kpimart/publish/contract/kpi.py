@@ -58,7 +58,8 @@ KPI_VALUE_BY_CUT = Table(
     relation="kpi.kpi_value_by_cut",
     description=(
         "One row per KPI, period (month and coarser), entity and cut in which something is: credited otherwise than in "
-        "kpi_value, converted otherwise, or told apart by a property of the deal. Rows of two cuts must not be summed."
+        "kpi_value, converted otherwise, told apart by a property of the deal, or of a closed month as it was closed. "
+        "Rows of two cuts must not be summed."
     ),
     key=(
         *("kpi_code", "period_grain", "period_start", "credit_lens", "amount_basis", "cut_by", "cut_value"),
@@ -81,9 +82,16 @@ KPI_VALUE_BY_CUT = Table(
             "The rate of amounts: booking (of its day), constant (one for all days), native (not converted).",
         ),
         Column(
-            "cut_by", VARCHAR, "What deals are told apart by: all (nothing), pipeline, product, lead_source, currency."
+            "cut_by",
+            VARCHAR,
+            "What deals are told apart by: all (nothing), pipeline, product, lead_source, currency; as_closed: not as "
+            "known now, but as the month was closed.",
         ),
-        Column("cut_value", VARCHAR, "That pipeline, product, source or currency; (none) where a deal has none."),
+        Column(
+            "cut_value",
+            VARCHAR,
+            "That pipeline, product, source or currency; (none) where a deal has none; as closed: the release.",
+        ),
         Column("entity_level", VARCHAR, "company, department, manager or manager_in_department."),
         Column("entity_key", VARCHAR, "'company', the department, the manager, or manager|department."),
         Column("department_id", VARCHAR, "Empty for the company, and for a manager wherever they sat.", nullable=True),

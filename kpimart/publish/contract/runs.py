@@ -45,6 +45,14 @@ PERIOD_CLOSE = Table(
         Column("decided_by", VARCHAR, "Who closed or reopened it."),
         Column("note", VARCHAR, "Why."),
         Column("decided_at", MOMENT, "When they did."),
+        Column(
+            "frozen_status",
+            VARCHAR,
+            "Of a month that is closed: whole; figures_only, so that what changed since is not split by causes; "
+            "missing or damaged, if its release cannot be read.",
+            nullable=True,
+        ),
+        Column("frozen_problem", VARCHAR, "What is wrong with that release, if something is.", nullable=True),
     ),
 )
 

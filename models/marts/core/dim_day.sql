@@ -1,4 +1,5 @@
--- One row per day of the periods that the build covers: whether it is worked, and the periods that it lies in.
+-- One row per day of the periods that the build covers, and of the year after them, which is planned: whether it is
+-- worked, and the periods that it lies in.
 {%- set working_hours = company().working_hours %}
 with
 
@@ -52,10 +53,10 @@ span as (
 
 ),
 
--- Further than the longest year, which has 53 weeks, and the week that goes beyond it.
+-- Further than the longest year, which has 53 weeks, and the week that goes beyond it; on to the end of the next one.
 days as (
 
-    select cast(unnest(generate_series(first_day - 378, last_day + 378, interval 1 day)) as date) as day
+    select cast(unnest(generate_series(first_day - 378, last_day + 2 * 378, interval 1 day)) as date) as day
     from span
 
 ),
@@ -69,7 +70,10 @@ edges as (
         span.last_day as last_covered,
         least(first_day.week_start, first_day.year_start) as first_start,
         last_day.week_start as last_week_start,
-        last_day.year_start as last_year_start
+        (
+            select min(later.year_start) from calendar as later
+            where later.year_start > last_day.year_start
+        ) as next_year_start
     from span
     inner join calendar as first_day
         on span.first_day = first_day.day
@@ -87,7 +91,7 @@ whole_periods as (
     cross join edges
     where
         calendar.day >= edges.first_start
-        and (calendar.week_start <= edges.last_week_start or calendar.year_start <= edges.last_year_start)
+        and (calendar.week_start <= edges.last_week_start or calendar.year_start <= edges.next_year_start)
 
 ),
 

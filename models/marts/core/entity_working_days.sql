@@ -1,5 +1,5 @@
--- One row per entity and period (week and coarser, to the end of the year that goes on) in which the entity was there:
--- the working days of the period, and those of them on which it was. A department and the company are always there.
+-- One row per entity and period (week and coarser, to the end of next year) in which the entity was there: the working
+-- days of the period, and those of them on which it was. A department and the company are always there.
 with
 
 build as (

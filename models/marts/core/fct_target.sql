@@ -1,4 +1,5 @@
--- One row per version of a target: what was set for a KPI, an entity and a period, by hand in seeds/ or in a source.
+-- One row per version of a target: what was set for a KPI, an entity and a period, by hand in seeds/, in a budget
+-- workbook, or in a source.
 -- One that was taken back has a last version without a value.
 with
 
@@ -15,6 +16,20 @@ told as (
         true as is_by_hand,
         cast(0 as bigint) as version_number
     from {{ ref('kpi_target') }}
+
+    union all
+
+    select
+        kpi_code,
+        entity_level,
+        entity_key,
+        period_grain,
+        period_start,
+        set_at,
+        target_value,
+        false as is_by_hand,
+        version_number
+    from {{ ref('stg_kpimart__target') }}
 
     {% for crm in var('crms') if crm in ('files', 'sql') %}
     union all

@@ -8,7 +8,6 @@
     'occurred_on', 'credited_on', 'purchase_number', 'days_to_win', 'cycle_days', 'has_slipped'
 ] %}
 {%- set amounts = ['amount', 'constant_amount', 'native_amount'] %}
-{%- set is_measured = "(events.event_type in ('created', 'won', 'lost', 'reopened') or events.has_slipped)" %}
 
 with
 
@@ -55,7 +54,7 @@ at_event as (
         events.organisation_id,
         cast(1 as decimal(9, 6)) as share
     from {{ ref('kpi_counted_event') }} as events
-    where {{ is_measured }}
+    where {{ is_measured('events') }}
 
 ),
 
@@ -78,7 +77,7 @@ current_owner as (
         on build.last_day >= organisations.valid_from and build.last_day < organisations.valid_to
     left join deals
         on events.deal_id = deals.deal_id
-    where {{ is_measured }}
+    where {{ is_measured('events') }}
 
 ),
 
@@ -103,7 +102,7 @@ shared as (
             events.deal_id = shares.deal_id
             and events.credited_on >= shares.valid_from
             and events.credited_on < shares.valid_to
-    where {{ is_measured }}
+    where {{ is_measured('events') }}
 
 ),
 
@@ -165,7 +164,7 @@ unshared as (
         events.organisation_id,
         cast(1 as decimal(9, 6)) as share
     from {{ ref('kpi_counted_event') }} as events
-    where {{ is_measured }} and events.deal_event_id not in (select apportioned.deal_event_id from apportioned)
+    where {{ is_measured('events') }} and events.deal_event_id not in (select apportioned.deal_event_id from apportioned)
 
 )
 

@@ -687,19 +687,6 @@ select
     entity_id,
     is_employed
     {%- for measure in measures() %},
-    cast(
-        {% if not measure.sample or measure.additivity == 'distribution' -%}
-            {{ measure.name }}
-        {%- elif measure.unknown -%}
-            case when {{ measure.unknown }} = 0 then coalesce({{ measure.name }}, 0) end
-        {%- elif measure.known -%}
-            case
-                when {{ measure.sample }} = 0 or {{ measure.known }} <> 0 or {{ measure.name }} <> 0
-                    then coalesce({{ measure.name }}, 0)
-            end
-        {%- else -%}
-            case when {{ measure.sample }} = 0 then coalesce({{ measure.name }}, 0) else {{ measure.name }} end
-        {%- endif %} as {{ measure_type(measure) }}
-    ) as {{ measure.name }}
+    {{ as_known(measure) }} as {{ measure.name }}
     {%- endfor %}
 from together

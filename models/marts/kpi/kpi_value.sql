@@ -13,13 +13,7 @@ measures as (
         measured.period_grain,
         measured.period_start,
         measured.is_employed,
-        {%- for measure in measures() %}
-        {% if is_count(measure) and measure.sql != 'first_response_hours' -%}
-            cast(measured.{{ measure.name }} as bigint) as {{ measure.name }},
-        {%- else -%}
-            measured.{{ measure.name }},
-        {%- endif %}
-        {%- endfor %}
+        {{ whole_measures('measured') }},
         periods.period_end,
         periods.is_complete,
         build.as_of,

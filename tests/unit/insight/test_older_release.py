@@ -8,7 +8,18 @@ from typer.testing import CliRunner
 from kpimart.cli import app
 from kpimart.errors import SettingsError
 
-COMMANDS = ("trend", "drivers", "waterfall", "discipline", "customers", "weak-spots", "regularities", "summary")
+COMMANDS = (
+    "trend",
+    "drivers",
+    "waterfall",
+    "discipline",
+    "customers",
+    "weak-spots",
+    "regularities",
+    "summary",
+    "restatement",
+    "forecast",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

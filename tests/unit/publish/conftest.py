@@ -22,6 +22,7 @@ BUILT = """
 create schema core;
 create schema kpi;
 create schema insight;
+create schema finance;
 create schema seeds;
 
 create table seeds.kpi_catalogue as
