@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
+import kpimart  # noqa: F401  # before NumPy, which must calculate as it does in the product
 from sampling import IS_FULL
 
 # A process of tests holds a million objects too, and for longer: see kpimart.transform.
