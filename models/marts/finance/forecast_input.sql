@@ -1,5 +1,6 @@
 -- One row per KPI that is forecast, entity, month, and month at whose end it was first known: what is added to the
--- figure of the month then. The figure as it was known at an origin is the sum over what was known by it.
+-- figure of the month then. The figure as it was known at an origin is the sum over what was known by it; what was told
+-- since the last month ended, no forecast knows yet.
 with
 
 months as (
@@ -42,9 +43,12 @@ won as (
         events.sign * events.amount as amount,
         events.occurred_at,
         happened.period_number,
-        greatest(coalesce(happened.period_number, 0), recorded.period_number) as known_number
+        greatest(
+            coalesce(happened.period_number, 0),
+            coalesce(recorded.period_number, (select max(months.period_number) + 1 from months))
+        ) as known_number
     from {{ ref('kpi_counted_event') }} as events
-    inner join months as recorded
+    left join months as recorded
         on events.recorded_at >= recorded.known_from and events.recorded_at < recorded.known_until
     -- purchases from before the first month tell who is no new customer
     left join months as happened

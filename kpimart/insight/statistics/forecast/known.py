@@ -100,7 +100,7 @@ order by entity_level, entity_key
 _CHANGES = """
 select entity_level, entity_key, period_number, known_number, cast(change as double) as change
 from finance.forecast_input
-where kpi_code = $kpi_code
+where kpi_code = $kpi_code and known_number < $months
 """
 _SEATS = """
 select period_number, manager_id, department_id, entity_level, entity_key
@@ -117,7 +117,8 @@ def read_known(connection: duckdb.DuckDBPyConnection, kpi_codes: tuple[str, ...]
     changes = {}
     for kpi_code in kpi_codes:
         changes[kpi_code] = np.zeros((len(entities), months, months))
-        for level, key, month, known, change in connection.execute(_CHANGES, {"kpi_code": kpi_code}).fetchall():
+        asked = {"kpi_code": kpi_code, "months": months}
+        for level, key, month, known, change in connection.execute(_CHANGES, asked).fetchall():
             changes[kpi_code][places[Entity(level, key)], month, known] = change
     seats: list[list[Seat]] = [[] for _ in range(months)]
     for month, manager, department, level, key in connection.execute(_SEATS).fetchall():
