@@ -5,13 +5,14 @@ Cells are found by the keys in the hidden columns, so rows may be sorted. What c
 
 import hashlib
 import io
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 import duckdb
@@ -39,7 +40,11 @@ FORMAT = "1"
 MAX_BYTES = 50_000_000
 MAX_VALUE = 10**15
 SHOWN = 20
-_UNREADABLE = (BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, TypeError, IndexError, EOFError)
+# What the readers of ZIP, XML (each parser has an error of its own, all of them are SyntaxError) and workbooks raise.
+_UNREADABLE = (
+    *(BadZipFile, InvalidFileException, SyntaxError, zlib.error, NotImplementedError, RuntimeError),
+    *(KeyError, ValueError, TypeError, IndexError, AttributeError, EOFError, OverflowError),
+)
 
 
 @dataclass(frozen=True)
@@ -90,11 +95,12 @@ class _Workbook:
 
     def rows(self, title: str) -> list[tuple[list[Any], list[Any]]]:
         """The rows of a sheet: their cells, with formulas, and their values. Only this sheet is read."""
-        for book in (self.formulas, self.values):
-            # Somebody else's program may have written another extent than there is.
-            book[title].reset_dimensions()
-        cells = (list(row) for row in self.formulas[title].iter_rows())
-        return list(zip(cells, (list(row) for row in self.values[title].iter_rows(values_only=True)), strict=True))
+        with _readable(self.name):
+            for book in (self.formulas, self.values):
+                # Somebody else's program may have written another extent than there is.
+                book[title].reset_dimensions()
+            cells = (list(row) for row in self.formulas[title].iter_rows())
+            return list(zip(cells, (list(row) for row in self.values[title].iter_rows(values_only=True)), strict=True))
 
 
 def import_budget(settings: Settings, file: Path, *, by: str, note: str = "", clock: Clock = utc_now) -> ImportedBudget:
@@ -143,15 +149,10 @@ def _read(file: Path) -> _Workbook:
         raise SettingsError(f"{file}: cannot be read: {error.strerror}") from error
     if len(content) > MAX_BYTES:
         raise WorkbookRefused(f"{file}: {len(content):,} bytes; a budget workbook has no more than {MAX_BYTES:,}")
-    try:
+    with _readable(str(file)):
         formulas = openpyxl.load_workbook(io.BytesIO(content), read_only=True)
         values = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         facts = _facts(values)
-    except _UNREADABLE as error:
-        raise WorkbookRefused(
-            f"{file}: is no Excel workbook that can be read ({type(error).__name__}: {error})\n"
-            "  what now   open it in Excel and save it as .xlsx"
-        ) from error
     if facts is None:
         raise WorkbookRefused(
             f"{file}: is no budget workbook of kpimart: it has the sheets {', '.join(formulas.sheetnames)} and not the "
@@ -165,6 +166,18 @@ def _read(file: Path) -> _Workbook:
             + "\n  what now   export it anew, and type the figures there"
         )
     return _Workbook(file.name, hashlib.sha256(content).hexdigest(), formulas, values, facts)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """A damaged file is refused by its name, wherever the damage is met: sheets are read when they are asked for."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise WorkbookRefused(
+            f"{name}: is no Excel workbook that can be read ({type(error).__name__}: {error})\n"
+            "  what now   open it in Excel and save it as .xlsx"
+        ) from error
 
 
 def _facts(values: Any) -> dict[str, str] | None:

@@ -350,6 +350,19 @@ def test_a_file_that_is_no_workbook_is_refused(finance: Any, content: bytes) -> 
     assert "is no Excel workbook that can be read" in refused(finance)
 
 
+@pytest.mark.parametrize(
+    "part", ["xl/workbook.xml", "xl/worksheets/sheet2.xml", "xl/sharedStrings.xml", "xl/styles.xml"]
+)
+def test_a_workbook_with_a_damaged_part_is_refused(finance: Any, part: str) -> None:
+    filled(finance, {key("files:n", "month", 3): 1000})
+    with zipfile.ZipFile(finance.file) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    with zipfile.ZipFile(finance.file, "w") as packed:
+        for name, content in parts.items():
+            packed.writestr(name, content[: len(content) // 2] if name == part else content)
+    assert "is no Excel workbook that can be read" in refused(finance)
+
+
 def test_a_zip_of_something_else_is_refused(finance: Any) -> None:
     with zipfile.ZipFile(finance.file, "w") as packed:
         packed.writestr("hello.txt", "hello")
