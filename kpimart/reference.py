@@ -37,7 +37,7 @@ DAGS = PROJECT / "dags"
 DECISIONS = PROJECT / "docs" / "adr"
 PAGES = PROJECT / "docs" / "reference"
 
-HEAD = "<!-- Made by `make docs` from {source}. Edit that, not this page. -->\n\n# {title}\n\n{introduction}\n"
+HEAD = "# {title}\n\n<!-- Made by `make docs` from {source}. Edit that, not this page. -->\n\n{introduction}\n"
 
 Row = Iterable[object]
 
