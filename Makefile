@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(if $(PYTHON),-$(subst /,_,$(PYTHON)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-full fuzz lint lint-python lint-types lint-sql lint-yaml docs bench clean
+.PHONY: help setup run test test-full fuzz lint lint-python lint-types lint-sql lint-yaml docs site bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -58,9 +58,18 @@ lint-yaml: setup
 docs: setup ## Write the pages of docs/reference/ anew from what they describe
 	$(BIN)/python -m kpimart.reference
 
+site: setup ## Build the documentation, and dbt's lineage of every table, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	DBT_KPIMART_DATABASE=:memory: $(BIN)/dbt docs generate --static --empty-catalog --quiet \
+		--project-dir dbt_project --profiles-dir dbt_project \
+		--vars "{crms: [$$($(BIN)/python -c 'from kpimart.sources import SOURCE_NAMES; print(*SOURCE_NAMES, sep=", ")')]}"
+	mkdir -p site/dbt
+	cp dbt_project/target/static_index.html site/dbt/index.html
+	@echo "$(BIN)/python -m http.server --directory site --bind 127.0.0.1 8000  serves it"
+
 bench: setup ## Measure the run against the floor, and each of its steps
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove what was installed and cached; the data under KPIMART_HOME stay
-	rm -rf $(VENV) .uv dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .uv dbt_project/target dbt_project/logs site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

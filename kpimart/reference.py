@@ -3,6 +3,7 @@
 A page that is not what this module makes of the code is stale, and a test refuses it.
 """
 
+import ast
 import importlib
 import inspect
 import re
@@ -17,10 +18,13 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from kpimart import errors
 from kpimart.catalogue import read_catalogue
+from kpimart.errors import KpiMartError
 from kpimart.extract.canonical import OBJECTS, CanonicalColumn, CanonicalObject
 from kpimart.extract.packages import API_SOURCES, api_source
 from kpimart.extract.source import ApiObject
+from kpimart.language import Language
 from kpimart.measures import Measure, parse_formula, read_measures
 from kpimart.paths import EXPECTATIONS, PROJECT
 from kpimart.publish.contract import CONTRACT_VERSION, ENTITY_LEVELS, GRAINS, PUBLISHED, Column, Table, wide_view
@@ -29,9 +33,11 @@ from kpimart.quality.suites import Expectation, filled, read_suite, suite_files
 from kpimart.settings import NAMED_BY_VARIABLE, ApiSettings, OAuthSettings, Settings
 from kpimart.staging_contract import staging_files
 
+DAGS = PROJECT / "dags"
+DECISIONS = PROJECT / "docs" / "adr"
 PAGES = PROJECT / "docs" / "reference"
 
-HEAD = "<!-- Made by `make docs` from {source}. Edit that, not this page. -->\n\n# {title}\n\n{introduction}\n"
+HEAD = "# {title}\n\n<!-- Made by `make docs` from {source}. Edit that, not this page. -->\n\n{introduction}\n"
 
 Row = Iterable[object]
 
@@ -48,13 +54,17 @@ def pages() -> dict[str, str]:
     """File name → text of every page, as the code stands."""
     made: dict[str, Callable[[], str]] = {
         "tables.md": tables_page,
-        "kpis.md": kpis_page,
+        "kpis.md": lambda: kpis_page("en"),
+        "kpis.ru.md": lambda: kpis_page("ru"),
         "measures.md": measures_page,
         "settings.md": settings_page,
         "objects.md": objects_page,
         "sources.md": sources_page,
         "cli.md": cli_page,
+        "exit-codes.md": exit_codes_page,
         "expectations.md": expectations_page,
+        "dags.md": dags_page,
+        "decisions.md": decisions_page,
     }
     return {name: make() for name, make in made.items()}
 
@@ -107,27 +117,85 @@ def _one_row(level: str) -> str:
 # --------------------------------------------------------------------------------------------------------------- KPIs
 
 
-def kpis_page() -> str:
-    """Every KPI of the catalogue, in English and Russian, by the part of selling it belongs to."""
-    kpis = read_catalogue()
-    groups = {name: list(members) for name, members in groupby(sorted(kpis, key=_place_of(kpis)), itemgetter("group"))}
-    overview = _table(
-        ("KPI", "English", "русский", "formula", "unit"),
-        [
-            (f"[`{kpi['kpi_code']}`](#{kpi['kpi_code']})", kpi["name_en"], kpi["name_ru"], f"`{kpi['formula']}`", unit)
-            for kpi in kpis
-            for unit in [kpi["unit"]]
-        ],
-    )
-    return _page(
-        "KPIs",
-        "`seeds/kpi_catalogue.csv`",
+_KPI_INTRODUCTION: dict[Language, str] = {
+    "en": (
         "Formulas are arithmetic over [measures](measures.md), evaluated after the measures were added up for the "
         "period and the entity: a rate is a quotient of sums, never a mean of rates. Where a denominator is not above "
         "zero the value is NULL. `currency` stands for the base currency. A new KPI is a new row: "
-        "[Add a KPI](../how-to/add-a-kpi.md).",
-        [overview, *(_group_section(name, members) for name, members in groups.items())],
+        "[Add a KPI](../how-to/add-a-kpi.md). [По-русски](kpis.ru.md)."
+    ),
+    "ru": (
+        "Формула — арифметика над [измерениями](measures.md), которая вычисляется после того, как измерения сложены за "
+        "период и по сотруднику, отделу или компании: доля — это частное сумм, а не среднее долей. Если знаменатель не "
+        "больше нуля, значение не определено (NULL). «Валюта» — базовая валюта компании. Новый показатель — это новая "
+        "строка каталога: [Add a KPI](../how-to/add-a-kpi.md). [In English](kpis.md)."
+    ),
+}
+
+_KPI_RUSSIAN = {
+    "KPIs": "Показатели",
+    "KPI": "показатель",
+    "name": "название",
+    "formula": "формула",
+    "unit": "единица",
+    # Units, and how a value is judged.
+    "currency": "валюта",
+    "count": "количество",
+    "ratio": "доля",
+    "days": "дни",
+    "hours": "часы",
+    "currency_per_day": "валюта в день",
+    "higher is better": "чем больше, тем лучше",
+    "lower is better": "чем меньше, тем лучше",
+    "for managers": "для менеджеров",
+    "for departments": "для отделов",
+    "for managers and departments": "для менеджеров и отделов",
+    "from day up": "от дня и крупнее",
+    "from week up": "от недели и крупнее",
+    "from month up": "от месяца и крупнее",
+    # Owners.
+    "head of sales": "руководитель продаж",
+    "head of marketing": "руководитель маркетинга",
+    "sales operations": "отдел сопровождения продаж",
+    # Parts of selling.
+    "volume": "объём",
+    "pipeline": "воронка",
+    "conversion": "конверсия",
+    "speed": "скорость",
+    "customers": "клиенты",
+    "discipline": "дисциплина",
+    "activity": "активность",
+    "plan": "план",
+}
+
+
+def kpis_page(language: Language) -> str:
+    """Every KPI of the catalogue in one language, by the part of selling it belongs to."""
+    kpis = read_catalogue()
+    groups = {name: list(members) for name, members in groupby(sorted(kpis, key=_place_of(kpis)), itemgetter("group"))}
+    overview = _table(
+        (_of_kpis(head, language) for head in ("KPI", "name", "formula", "unit")),
+        [
+            (
+                f"[`{kpi['kpi_code']}`](#{kpi['kpi_code']})",
+                kpi[f"name_{language}"],
+                f"`{kpi['formula']}`",
+                _of_kpis(kpi["unit"], language),
+            )
+            for kpi in kpis
+        ],
     )
+    return _page(
+        _of_kpis("KPIs", language),
+        "`seeds/kpi_catalogue.csv`",
+        _KPI_INTRODUCTION[language],
+        [overview, *(_group_section(name, members, language) for name, members in groups.items())],
+    )
+
+
+def _of_kpis(english: str, language: Language) -> str:
+    """A word of the pages of KPIs; owners and groups of a company's own catalogue stay as they are."""
+    return english if language == "en" else _KPI_RUSSIAN.get(english, english)
 
 
 def _place_of(kpis: list[dict[str, str]]) -> Callable[[dict[str, str]], int]:
@@ -136,20 +204,21 @@ def _place_of(kpis: list[dict[str, str]]) -> Callable[[dict[str, str]], int]:
     return lambda kpi: order.index(kpi["group"])
 
 
-def _group_section(name: str, kpis: list[dict[str, str]]) -> str:
-    return "\n".join([f"## {name.capitalize()}\n", *map(_kpi_section, kpis)])
+def _group_section(name: str, kpis: list[dict[str, str]], language: Language) -> str:
+    heading = _of_kpis(name, language).capitalize()
+    return "\n".join([f"## {heading}\n", *(_kpi_section(kpi, language) for kpi in kpis)])
 
 
-def _kpi_section(kpi: dict[str, str]) -> str:
+def _kpi_section(kpi: dict[str, str], language: Language) -> str:
     facts = (
-        f"`{kpi['formula']}` · {kpi['unit']} · {kpi['better']} is better · {_judges(kpi['level'])} · "
-        f"from {kpi['finest_grain']} up · {kpi['owner']}"
+        kpi["unit"],
+        f"{kpi['better']} is better",
+        _judges(kpi["level"]),
+        f"from {kpi['finest_grain']} up",
+        kpi["owner"],
     )
-    return (
-        f"### {kpi['kpi_code']}\n\n{facts}\n\n"
-        f"**{kpi['name_en']}.** {kpi['description_en']}\n\n"
-        f"**{kpi['name_ru']}.** {kpi['description_ru']}\n"
-    )
+    told = " · ".join([f"`{kpi['formula']}`", *(_of_kpis(fact, language) for fact in facts)])
+    return f"### {kpi['kpi_code']}\n\n{told}\n\n**{kpi[f'name_{language}']}.** {kpi[f'description_{language}']}\n"
 
 
 def _judges(level: str) -> str:
@@ -578,8 +647,7 @@ def cli_page() -> str:
     return _page(
         "Command line",
         "`kpimart/cli/`",
-        "Exit codes: 0 done, 2 wrong usage or settings, 3 a gate refused, 4 the source or PostgreSQL could not "
-        "be reached, 1 anything else. What to do then: [Runbook](../runbook.md).",
+        "What a command ends with: [Exit codes](exit-codes.md). What to do then: [Runbook](../runbook.md).",
         _command_sections(command, command.make_context("kpimart", [], resilient_parsing=True)),
     )
 
@@ -609,6 +677,39 @@ def _help_and_default(told: str) -> tuple[str, str]:
     text, _, rest = told.partition("  [")
     extra = rest.removesuffix("]").removeprefix("default: ")
     return text, extra.removeprefix("(").removesuffix(")") if extra.startswith("(") else extra
+
+
+# --------------------------------------------------------------------------------------------------------- exit codes
+
+EXIT_CODES = {
+    0: "Done.",
+    1: "Anything that is none of the others.",
+    2: "Wrong usage or settings, no right, or another version of the program is needed. Nothing was started.",
+    3: "A gate refused a batch or a build. What was published before stays.",
+    4: "The source or PostgreSQL could not be reached. What was published before stays.",
+}
+
+
+def exit_codes_page() -> str:
+    """Every exit code, with the errors that end with it."""
+    return _page(
+        "Exit codes",
+        "`kpimart/errors.py`",
+        "What a command ends with, and the names of the errors behind it, as they stand in Airflow's logs and in "
+        "notices. *May pass*: another try can help, and Airflow tries by itself. What to do: "
+        "[Runbook](../runbook.md#by-error).",
+        (_exit_code_section(code, meaning) for code, meaning in EXIT_CODES.items()),
+    )
+
+
+def _exit_code_section(code: int, meaning: str) -> str:
+    rows = [
+        (f"`{each.__name__}`", "yes" if each.is_retryable else "no", inspect.cleandoc(each.__doc__ or ""))
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, KpiMartError) and each is not KpiMartError
+        if each.exit_code == code
+    ]
+    return f"## {code}\n\n{meaning}\n\n{_table(('error', 'may pass', 'what happened'), rows) if rows else ''}"
 
 
 # ------------------------------------------------------------------------------------------------------- expectations
@@ -677,6 +778,42 @@ def _asked(expectation: Expectation) -> str:
     if "distinct_values_to_equal" in expectation["type"]:
         return asked.replace("one of", "each of")
     return low if low == high else asked.replace("not be null", "not NULL")
+
+
+# --------------------------------------------------------------------------------------------------- DAGs and decisions
+
+
+def dags_page() -> str:
+    """Every DAG by what its file says of it. The files are parsed and not run, which would load Airflow."""
+    return _page(
+        "DAGs",
+        "`dags/`",
+        "What Airflow runs, and when: five fields of cron, in the business time zone that `KPIMART_TIME_ZONE` names, "
+        "else in UTC. How to set it up: [Run every night](../how-to/run-every-night.md).",
+        (_dag_section(path) for path in sorted(DAGS.glob("*.py"))),
+    )
+
+
+def _dag_section(path: Path) -> str:
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    (cron,) = (
+        ast.literal_eval(node.args[0])
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "in_business_time"
+    )
+    return f"## {path.stem}\n\nSchedule: `{cron}`\n\n{ast.get_docstring(module)}"
+
+
+def decisions_page() -> str:
+    """Every decision by its number and title."""
+    titles = {path.name: path.read_text(encoding="utf-8").partition("\n")[0] for path in sorted(DECISIONS.glob("*.md"))}
+    return _page(
+        "Decisions",
+        "`docs/adr/`",
+        "Why it is as it is: what had to be decided, what was, and what follows. They are in the order in which they "
+        "were taken, and the later one holds.",
+        ["\n".join(f"- [{title.removeprefix('# ')}](../adr/{name})" for name, title in titles.items())],
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------- Markdown

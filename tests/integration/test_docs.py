@@ -26,7 +26,15 @@ from kpimart.settings import Settings, load_settings
 PAGES = (
     "docs/how-to/add-a-kpi.md",
     "README.md",
+    "README.ru.md",
     "docs/how-to/read-the-figures.md",
+    "docs/how-to/twenty-questions.md",
+    "docs/how-to/use-bi-tools.md",
+    "docs/explanation/the-ledger.md",
+    "docs/explanation/credit.md",
+    "docs/explanation/ratio-of-sums.md",
+    "docs/explanation/as-of-and-known-at.md",
+    "docs/explanation/other-than-the-crm.md",
     "docs/how-to/read-conversions.md",
     "docs/how-to/read-trends.md",
     "docs/how-to/forecast.md",
@@ -61,7 +69,9 @@ GOES_ON_WHERE_THE_LAST_ENDED = {
 }
 DESCRIBE, TUTORIAL = "docs/how-to/describe-an-export.md", "docs/tutorial.md"
 
-EVERY_PAGE = ["README.md", *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").rglob("*.md"))]
+EVERY_PAGE = sorted(
+    str(path.relative_to(REPOSITORY)) for path in (*REPOSITORY.glob("README*.md"), *(REPOSITORY / "docs").rglob("*.md"))
+)
 EVERY_BLOCK = [block for page in EVERY_PAGE for block in blocks_of(page)]
 TYPED = [block for page in PAGES for block in blocks_of(page) if block.is_executed]
 SHOWN = [pair for page in PAGES for pair in shown_after(blocks_of(page))]

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from kpimart.extract.packages import SOURCES
+from kpimart.publish.contract import PUBLISHED
 from kpimart.staging_contract import staging_files
 
 REPOSITORY = Path(__file__).parents[2]
@@ -189,6 +190,19 @@ def test_each_model_has_its_description_beside_it(manifest: dict[str, Any]) -> N
     files = (REPOSITORY / "models").rglob("*.sql")
     contracts = {path.parent for path in (REPOSITORY / "models").rglob("_contract.yml")}
     assert [str(path) for path in files if not path.with_suffix(".yml").exists() and path.parent not in contracts] == []
+
+
+def test_what_leaves_the_house_is_exposed(manifest: dict[str, Any]) -> None:
+    everything = manifest["nodes"] | manifest["sources"]
+    exposures = {exposure["name"]: exposure["depends_on"]["nodes"] for exposure in manifest["exposures"].values()}
+    relations = {f"{each['schema']}.{each['name']}": key for key, each in everything.items()}
+    published = {relations[table.relation] for table in PUBLISHED if table.relation in relations}
+    assert set(exposures["postgresql"]) == set(exposures["dashboard"]) == published
+
+    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    read = {parent for model in models for parent in model["depends_on"]["nodes"]}
+    marts = {model["unique_id"] for model in models if layer_of(model).startswith("marts")}
+    assert marts - read - {node for nodes in exposures.values() for node in nodes} == set()
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "models").rglob("*.sql")), ids=lambda path: path.stem)

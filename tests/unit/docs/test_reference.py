@@ -1,10 +1,11 @@
 """The reference pages are what the code is."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from kpimart import reference
+from kpimart import errors, reference
 from kpimart.extract.canonical import OBJECTS
 from kpimart.publish.contract import PUBLISHED
 
@@ -41,9 +42,27 @@ def test_every_column_of_every_table_is_listed() -> None:
         assert [column.name for column in table.columns if f"| `{column.name}` | {column.type} |" not in section] == []
 
 
-def test_a_kpi_is_named_in_both_languages() -> None:
+def test_a_kpi_is_told_in_both_languages() -> None:
+    assert "· ratio · higher is better · for managers and departments · from day up · head of sales" in MADE["kpis.md"]
     assert "**Win rate.** " in MADE["kpis.md"]
-    assert "**Доля выигранных сделок.** " in MADE["kpis.md"]
+    assert "· доля · чем больше, тем лучше · для менеджеров и отделов · от дня и крупнее · " in MADE["kpis.ru.md"]
+    assert "**Доля выигранных сделок.** " in MADE["kpis.ru.md"]
+
+
+def test_the_russian_page_leaves_only_code_and_names_in_english() -> None:
+    prose = re.sub(r"`[^`]+`|\(\S+\)|^### .+$|<!--.*?-->", "", MADE["kpis.ru.md"], flags=re.MULTILINE)
+    assert set(re.findall(r"[A-Za-z]{2,}", prose)) <= {"Add", "KPI", "In", "English", "NULL", "CRM"}
+
+
+def test_every_exit_code_has_its_errors() -> None:
+    raised = {each.exit_code for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "exit_code")}
+    assert set(reference.EXIT_CODES) == {0, *raised}
+    assert "\n| `SourceUnreachable` | yes | " in MADE["exit-codes.md"].partition("\n## 4\n")[2]
+
+
+def test_a_dag_tells_its_hour_and_its_story() -> None:
+    _, _, section = MADE["dags.md"].partition("\n## crm_kpi_nightly\n")
+    assert section.startswith("\nSchedule: `0 2 * * *`\n\n### Sales KPIs, every night\n")
 
 
 def test_a_measure_tells_when_it_is_not_known() -> None:
