@@ -1,15 +1,17 @@
 """The frame that Streamlit runs: what is served, the strip that is always in sight, and the page that was asked for."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import duckdb
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from kpimart.dashboard.choices import asked_language, choose_language
 from kpimart.dashboard.overview import overview
-from kpimart.dashboard.quality import show_verdict
 from kpimart.dashboard.served import Identity, Served, identity, read_served
+from kpimart.dashboard.verdict import show_verdict
 from kpimart.dashboard.view import View
 from kpimart.dashboard.words import Say, plain
 from kpimart.errors import KpiMartError
@@ -17,6 +19,8 @@ from kpimart.language import Language, said
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import open_database
 
+PAGES: tuple[Callable[[View], None], ...] = (overview,)
+"""In the order in which they are offered. The name of one is its address and its title; the first is opened first."""
 LOOKS_EVERY_SECONDS = 60
 HERE = Path(__file__).parent
 
@@ -59,10 +63,28 @@ def _show(settings: Settings, served: Served | None, seen: Identity | None, lang
     if view is None:
         _show_emptiness(settings.home, say)
         return
-    page = st.Page(lambda: overview(view), title=say("Overview"), url_path="overview", default=True)
     # While one connection is there, DuckDB opens the others of the page to the same file in no time.
     with open_database(view.served.release.database):
-        st.navigation([page], position="top").run()
+        _offer_pages(view).run()
+
+
+def _offer_pages(view: View) -> StreamlitPage:
+    """The links to the pages; returns the one that is open."""
+    pages = [
+        st.Page(
+            partial(page, view),
+            title=view.say(page.__name__.capitalize()),
+            url_path=page.__name__,
+            default=page is PAGES[0],
+        )
+        for page in PAGES
+    ]
+    opened = st.navigation(pages, position="hidden")
+    # Streamlit's own links would drop from the address what was chosen.
+    with st.container(key="pages", horizontal=True):
+        for page in pages:
+            st.page_link(page, query_params=st.query_params.to_dict())
+    return opened
 
 
 @st.fragment(run_every=LOOKS_EVERY_SECONDS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from kpimart.build import Build
 from kpimart.dashboard.serve import SCRIPT
@@ -88,12 +89,15 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture
 def open_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """`open_page(home, of=…, period=…, lang=…)`: the page at that address."""
+    """`open_page(home, "manager", of=…, period=…, lang=…)`: the page of that name, by default Overview, there."""
     monkeypatch.chdir(tmp_path)
 
-    def opened(home: Path, **address: str) -> AppTest:
+    def opened(home: Path, name: str = "", /, **address: str) -> AppTest:
         monkeypatch.setenv("KPIMART_HOME", str(home))
         page = AppTest.from_file(str(SCRIPT), default_timeout=60)
+        if name:
+            # `switch_page` finds files only.
+            page._page_hash = calc_hash(name)
         page.query_params.update(address)
         return page.run()
 
