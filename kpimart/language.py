@@ -380,6 +380,15 @@ RUSSIAN = {
     "unusual": "необычное",
     # ------------------------------------------------------------------------------------------------------ the pages
     "Overview": "Обзор",
+    "Sign in": "Войти",
+    "Sign out": "Выйти",
+    "Sign in to see your figures": "Войдите, чтобы увидеть свои показатели",
+    "The proxy in front of these pages named nobody. Tell whoever looks after it.": (
+        "Прокси перед этими страницами никого не назвал. Сообщите тому, кто за ним следит."
+    ),
+    "{login} sees no figures yet. Ask whoever looks after the pipeline.": (
+        "{login} пока не видит показателей. Обратитесь к тому, кто следит за конвейером."
+    ),
     "Credit": "Зачёт",
     "Credit: owner then": "Зачёт: тогдашний владелец",
     "Credit: owner now": "Зачёт: нынешний владелец",

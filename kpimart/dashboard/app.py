@@ -8,9 +8,10 @@ import duckdb
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from kpimart.dashboard.access import Sight, sight, signed_in
 from kpimart.dashboard.choices import asked_language, choose_language
 from kpimart.dashboard.overview import overview
-from kpimart.dashboard.served import Identity, Served, identity, read_served
+from kpimart.dashboard.served import Identity, identity, read_served
 from kpimart.dashboard.verdict import show_verdict
 from kpimart.dashboard.view import View
 from kpimart.dashboard.words import Say, plain
@@ -21,6 +22,8 @@ from kpimart.warehouse import open_database
 
 PAGES: tuple[Callable[[View], None], ...] = (overview,)
 """In the order in which they are offered. The name of one is its address and its title; the first is opened first."""
+FOR_WHO_SEES_ALL = frozenset({"quality"})
+"""Pages that tell of checks with the rows that failed them, and of files of the release."""
 LOOKS_EVERY_SECONDS = 60
 HERE = Path(__file__).parent
 
@@ -44,9 +47,16 @@ def _saying(language: Language) -> Say:
 
 def _show_served(settings: Settings, language: Language) -> None:
     """What is served now; one that was replaced, or removed, while it was read is no failure: there is another one."""
+    login = None
+    if settings.dashboard.has_sign_in:
+        login = signed_in(settings.dashboard)
+        if login is None:
+            _show_sign_in(settings, language)
+            return
     seen = identity(settings.home)
     try:
-        _show(settings, read_served(settings.home), seen, language)
+        served = read_served(settings.home)
+        _show(settings, sight(settings, served, login) if served else None, seen, login, language)
     except (KpiMartError, duckdb.Error) as error:
         if identity(settings.home) != seen:
             st.rerun()
@@ -54,14 +64,32 @@ def _show_served(settings: Settings, language: Language) -> None:
         _follow(settings.home, seen, None)
 
 
-def _show(settings: Settings, served: Served | None, seen: Identity | None, language: Language) -> None:
+def _show_sign_in(settings: Settings, language: Language) -> None:
     say = _saying(language)
-    view = View(settings, served, language, say) if served else None
+    with st.container(key="strip", horizontal=True):
+        choose_language(language, say)
+    st.title(say("Sign in to see your figures"), anchor=False)
+    if settings.dashboard.has_oidc:
+        st.button(say("Sign in"), type="primary", on_click=st.login)
+    else:
+        st.write(say("The proxy in front of these pages named nobody. Tell whoever looks after it."))
+
+
+def _show(
+    settings: Settings, sight: Sight | None, seen: Identity | None, login: str | None, language: Language
+) -> None:
+    say = _saying(language)
+    view = View(settings, sight, language, say) if sight else None
     with st.container(key="strip", horizontal=True, vertical_alignment="center"):
         _follow(settings.home, seen, view)
         choose_language(language, say)
+        if login and settings.dashboard.has_oidc:
+            st.button(say("Sign out"), type="tertiary", help=plain(login), on_click=st.logout)
     if view is None:
         _show_emptiness(settings.home, say)
+        return
+    if not view.sight.sees_all and not view.sight.scope:
+        st.info(say("{login} sees no figures yet. Ask whoever looks after the pipeline.", login=plain(login or "")))
         return
     # While one connection is there, DuckDB opens the others of the page to the same file in no time.
     with open_database(view.served.release.database):
@@ -78,6 +106,7 @@ def _offer_pages(view: View) -> StreamlitPage:
             default=page is PAGES[0],
         )
         for page in PAGES
+        if view.sight.sees_all or page.__name__ not in FOR_WHO_SEES_ALL
     ]
     opened = st.navigation(pages, position="hidden")
     # Streamlit's own links would drop from the address what was chosen.

@@ -74,7 +74,7 @@ def choose(view: View, *, levels: Collection[str] = LEVELS, has_cuts: bool = Fal
     """
     database, say = view.served.release.database, view.say
     period = _asked_period(database, view)
-    everybody = {_of(entity): entity for entity in read_entities(database)}
+    everybody = {_of(entity): entity for entity in read_entities(database) if view.sight.sees(entity.level, entity.key)}
     entities = {of: entity for of, entity in everybody.items() if entity.level in levels}
     if period is None or not entities:
         return None

@@ -25,6 +25,13 @@ select * from (values
 ) as rows (department_id, department_name, parent_department_id)
 cross join (select false as is_inferred);
 
+insert into core.dim_department_closure by name
+select *, date '0001-01-01' as valid_from, date '9999-12-31' as valid_to
+from (values
+    ('files:all', 'files:all', 0), ('files:n', 'files:n', 0), ('files:s', 'files:s', 0),
+    ('files:n', 'files:all', 1), ('files:s', 'files:all', 1)
+) as rows (department_id, ancestor_department_id, depth);
+
 insert into core.dim_manager by name
 select * from (values ('files:1', 'Mo', 'files:n'), ('files:2', 'Mo', 'files:n'), ('files:3', 'Li', 'files:s'))
     as rows (manager_id, manager_name, department_id)
@@ -39,6 +46,18 @@ cross join (
     select
         'won_amount' as kpi_code, 'EUR' as unit, 'month' as period_grain, date '2026-12-01' as period_start,
         date '2026-12-31' as period_end, true as is_complete, 3 as sample_size
+);
+
+update kpi.kpi_value set department_id = entity_key where entity_level = 'department';
+
+insert into kpi.leaderboard by name
+select * from (values
+    ('files:1', 'Mo', 'files:n', 'North', 450.25, 2), ('files:3', 'Li', 'files:s', 'South [old]', 500, 1)
+) as rows (manager_id, manager_name, department_id, department_name, value, rank)
+cross join (
+    select
+        'won_amount' as kpi_code, 'EUR' as unit, 'month' as period_grain, date '2026-12-01' as period_start,
+        date '2026-12-31' as period_end, true as is_complete, false as is_tied, false as is_hidden
 );
 
 insert into kpi.target_attainment by name
