@@ -10,6 +10,8 @@ from streamlit.navigation.page import StreamlitPage
 
 from kpimart.dashboard.access import Sight, sight, signed_in
 from kpimart.dashboard.choices import asked_language, choose_language
+from kpimart.dashboard.department import department
+from kpimart.dashboard.manager import manager
 from kpimart.dashboard.overview import overview
 from kpimart.dashboard.served import Identity, identity, read_served
 from kpimart.dashboard.verdict import show_verdict
@@ -20,7 +22,7 @@ from kpimart.language import Language, said
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import open_database
 
-PAGES: tuple[Callable[[View], None], ...] = (overview,)
+PAGES: tuple[Callable[[View], None], ...] = (overview, department, manager)
 """In the order in which they are offered. The name of one is its address and its title; the first is opened first."""
 FOR_WHO_SEES_ALL = frozenset({"quality"})
 """Pages that tell of checks with the rows that failed them, and of files of the release."""

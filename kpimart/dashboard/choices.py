@@ -2,14 +2,14 @@
 
 `lang` is en or ru. `of` is whose figures: company, department:<id> or manager:<id>. `period` is what `kpimart kpi`
 takes: a grain, for its last complete period, or the name of one. `lens` is who gets the credit, `basis` whether figures
-are as known now or as their month was closed. The address is the truth: widgets show what it says and write into it,
-and links to other pages carry all of it on. What it asks for and the release does not have is told, and the default is
-shown instead.
+are as known now or as their month was closed, `kpi` the one that a page explains. The address is the truth: widgets
+show what it says and write into it, and links to other pages carry all of it on. What it asks for and the release does
+not have is told, and the default is shown instead.
 """
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -19,7 +19,7 @@ import streamlit as st
 from kpimart.dashboard.view import View
 from kpimart.dashboard.words import LANGUAGES, Say, days_text, language_of, period_text, plain
 from kpimart.errors import SettingsError
-from kpimart.figures import GRAINS, LEVELS, Entity, Period, find_period, read_entities, read_periods
+from kpimart.figures import GRAINS, LEVELS, Entity, Kpi, Period, find_period, read_entities, read_periods
 from kpimart.language import Language
 from kpimart.warehouse import open_database
 
@@ -87,9 +87,15 @@ def choose(view: View, *, levels: Collection[str] = LEVELS, has_cuts: bool = Fal
         _choose_grain(period, say)
         _choose_period(periods, name, view)
         if has_cuts:
-            lens = _choose_one("lens", say("Credit"), LENSES, say)
-            basis = _choose_one("basis", say("Knowledge"), BASES, say)
+            lens = _choose_one("lens", say("Credit"), _said(LENSES, say), say)
+            basis = _choose_one("basis", say("Knowledge"), _said(BASES, say), say)
     return Choice(entities[of], _name(entities[of], say), entities, period, name, lens, basis)
+
+
+def choose_kpi(kpis: Sequence[Kpi], say: Say) -> Kpi:
+    """The control for one KPI of several, which the address keeps as `kpi`."""
+    named = {kpi.kpi_code: kpi for kpi in kpis}
+    return named[_choose_one("kpi", say("KPI"), {code: kpi.name for code, kpi in named.items()}, say)]
 
 
 def address(of: str, page: str = "") -> str:
@@ -117,16 +123,16 @@ def _nearest(entity: Entity, entities: Mapping[str, Entity]) -> str | None:
 
 
 def _choose_one(parameter: str, label: str, options: Mapping[str, str], say: Say) -> str:
-    """One of a few values of the address, each with what it is called."""
+    """One of a few values of the address, each with what it is called ."""
     asked = st.query_params.get(parameter, next(iter(options)))
     chosen = asked if asked in options else next(iter(options))
     if chosen != asked:
-        st.warning(_not_there(asked, say(options[chosen]), say))
+        st.warning(_not_there(asked, options[chosen], say))
     st.session_state[parameter] = chosen
     st.selectbox(
         label,
         list(options),
-        format_func=lambda each: say(options[each]),
+        format_func=options.__getitem__,
         key=parameter,
         on_change=_keep,
         args=(parameter, parameter),
@@ -147,6 +153,10 @@ def _choose_entity(entities: dict[str, Entity], of: str, say: Say) -> None:
         args=("of", "entity"),
         label_visibility="collapsed",
     )
+
+
+def _said(names: Mapping[str, str], say: Say) -> dict[str, str]:
+    return {key: say(name) for key, name in names.items()}
 
 
 def _choose_grain(period: Period, say: Say) -> None:
