@@ -53,8 +53,10 @@ class Sight:
         return self.scope is None
 
     def sees(self, level: str, key: str) -> bool:
-        """Whether the figures of an entity are seen."""
-        return self.scope is None or {"manager": (key, ""), "department": ("", key)}.get(level) in self.scope
+        """Whether somebody whom the release seen names has figures that are seen."""
+        if self.scope is None or level == "manager":
+            return True
+        return level == "department" and ("", key) in self.scope
 
 
 def signed_in(settings: DashboardSettings) -> str | None:
@@ -128,8 +130,10 @@ def _seen(table: str, columns: Sequence[str]) -> str:
         rule = "deal_id in (select deal.deal_id from deal)"
     elif table == LEADERBOARD.name:
         shown = [
-            column if column in PUBLIC_COLUMNS else f"case when {own} then {column} end as {column}"
-            for column in map(quoted, columns)
+            quoted(column)
+            if column in PUBLIC_COLUMNS
+            else f"case when {own} then {quoted(column)} end as {quoted(column)}"
+            for column in columns
         ]
         return f"select {', '.join(shown)} from coming.{quoted(table)}"
     else:

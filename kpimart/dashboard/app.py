@@ -22,10 +22,10 @@ from kpimart.language import Language, said
 from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import open_database
 
+# In the order in which they are offered. The name of one is its address and its title; the first is opened first.
 PAGES: tuple[Callable[[View], None], ...] = (overview, department, manager)
-"""In the order in which they are offered. The name of one is its address and its title; the first is opened first."""
+# Pages that tell of checks with the rows that failed them, and of files of the release.
 FOR_WHO_SEES_ALL = frozenset({"quality"})
-"""Pages that tell of checks with the rows that failed them, and of files of the release."""
 LOOKS_EVERY_SECONDS = 60
 HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ not have is told, and the default is shown instead.
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -74,7 +74,8 @@ def choose(view: View, *, levels: Collection[str] = LEVELS, has_cuts: bool = Fal
     """
     database, say = view.served.release.database, view.say
     period = _asked_period(database, view)
-    everybody = {_of(entity): entity for entity in read_entities(database) if view.sight.sees(entity.level, entity.key)}
+    named = read_entities(database)
+    everybody = {_of(entity): entity for entity in named if view.sight.sees(entity.level, entity.key)}
     entities = {of: entity for of, entity in everybody.items() if entity.level in levels}
     if period is None or not entities:
         return None
@@ -83,7 +84,7 @@ def choose(view: View, *, levels: Collection[str] = LEVELS, has_cuts: bool = Fal
     name = next(name for name, each in periods.items() if each == period)
     lens, basis = next(iter(LENSES)), next(iter(BASES))
     with st.container(key="choices", horizontal=True, vertical_alignment="center"):
-        _choose_entity(entities, of, say)
+        _choose_entity(_labels(entities, named, say), of, say)
         _choose_grain(period, say)
         _choose_period(periods, name, view)
         if has_cuts:
@@ -141,12 +142,11 @@ def _choose_one(parameter: str, label: str, options: Mapping[str, str], say: Say
     return chosen
 
 
-def _choose_entity(entities: dict[str, Entity], of: str, say: Say) -> None:
-    labels = _labels(entities, say)
+def _choose_entity(labels: Mapping[str, str], of: str, say: Say) -> None:
     st.session_state["entity"] = of
     st.selectbox(
         say("Whose figures"),
-        list(entities),
+        list(labels),
         format_func=labels.__getitem__,
         key="entity",
         on_change=_keep,
@@ -216,9 +216,12 @@ def _not_there(asked: str, shown: str, say: Say) -> str:
     )
 
 
-def _labels(entities: dict[str, Entity], say: Say) -> dict[str, str]:
-    """What each is called in a list: departments by their place in the tree, managers with their department."""
-    departments = {entity.key: entity.name for entity in entities.values() if entity.level == "department"}
+def _labels(entities: Mapping[str, Entity], named: Iterable[Entity], say: Say) -> dict[str, str]:
+    """What each is called in a list: departments by their place in the tree, managers with their department.
+
+    named: all whose names are known, also of those whose figures are not seen.
+    """
+    departments = {entity.key: entity.name for entity in named if entity.level == "department"}
     labels = {}
     for of, entity in entities.items():
         labels[of] = "› " * entity.depth + _name(entity, say)

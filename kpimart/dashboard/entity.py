@@ -9,7 +9,7 @@ import streamlit as st
 from kpimart import explain
 from kpimart.dashboard.chart import Bar, series_chart, waterfall_chart
 from kpimart.dashboard.choices import BASES, LENSES, Choice, choose, choose_kpi
-from kpimart.dashboard.table import Cell, Column, show_table
+from kpimart.dashboard.table import Cell, Column, Quantity, show_table
 from kpimart.dashboard.view import View
 from kpimart.dashboard.words import days_text, period_text, plain
 from kpimart.errors import SettingsError
@@ -87,14 +87,14 @@ def _show_scorecard(view: View, choice: Choice) -> None:
     for line in card.lines:
         row: list[Cell] = [
             line.kpi_name,
-            value_text(line.value, line.unit),
-            value_text(line.target, line.unit),
+            Quantity(line.value, line.unit),
+            Quantity(line.target, line.unit),
             line.attainment,
             line.weight,
             line.score,
         ]
         if cut is not None:
-            row.insert(2, value_text(cut.get(line.kpi_code), line.unit))
+            row.insert(2, Quantity(cut.get(line.kpi_code), line.unit))
         rows.append(row)
     show_table(view, say("Scorecard"), heads, rows)
     if card.total is not None:
@@ -267,13 +267,13 @@ def _show_weak_spots(view: View, choice: Choice) -> None:
         return
     titles = [say("kind"), say("where"), say("value"), say("interval"), say("peers"), say("deals"), say("likely leak")]
     columns = [Column(title) for title in titles[:5]] + [Column(titles[5], "count"), Column(titles[6], "amount")]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             say(_KINDS[each.kind]),
-            each.loss_reason or each.stage_name or "",
-            value_text(each.value, _unit(each)),
+            each.loss_reason if each.kind == "loss_reason" else each.stage_name or "",
+            Quantity(each.value, _unit(each)),
             interval_text(each.value_low, each.value_high, _unit(each)),
-            value_text(each.peer_value, _unit(each)),
+            Quantity(each.peer_value, _unit(each)),
             each.sample_size,
             each.shrunk_leak_amount,
         ]
@@ -304,16 +304,11 @@ def _show_customers(view: View, choice: Choice) -> None:
     if found is None:
         _show_nothing(view)
         return
-    rows = [
-        [say(name), *(_count_text(counts, column, unit) for counts in (found.before, found.counts))]
+    rows: list[list[Cell]] = [
+        [say(name), *(Quantity(getattr(counts, column, None), unit) for counts in (found.before, found.counts))]
         for column, (name, unit) in COLUMN_NAMES.items()
     ]
     show_table(view, say("Customers"), [Column(say("customers")), Column(say("before")), Column(say("now"))], rows)
-
-
-def _count_text(counts: customers.Counts | None, column: str, unit: str) -> str:
-    value = getattr(counts, column) if counts else None
-    return UNDEFINED if value is None else value_text(value, unit)
 
 
 def _show_pipeline(view: View, choice: Choice) -> None:

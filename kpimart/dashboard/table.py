@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -16,7 +17,16 @@ from kpimart.dashboard.words import day_text
 from kpimart.language import Language
 from kpimart.render import UNDEFINED, value_text
 
-Cell = str | int | Decimal | date | None
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number with a unit of its own, where those of a column differ; None is undefined."""
+
+    value: Decimal | int | None
+    unit: str
+
+
+Cell = str | int | Decimal | date | Quantity | None
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ def show_table(view: View, name: str, columns: Sequence[Column], rows: Sequence[
         for kind, made in (("csv", _csv), ("xlsx", _xlsx)):
             st.download_button(
                 kind.upper(),
-                lambda made=made: made(titles, rows),
+                partial(made, titles, rows),
                 f"{name}.{kind}",
                 key=f"{kind}-{name}",
                 type="tertiary",
@@ -64,12 +74,18 @@ def _text(cell: Cell, unit: str, language: Language) -> str:
     match cell:
         case None:
             return UNDEFINED
+        case Quantity(value, own):
+            return _text(value, own, language)
         case str():
             return cell
         case date():
             return day_text(cell, language)
         case _:
             return value_text(Decimal(cell), unit)
+
+
+def _bare(cell: Cell) -> str | int | Decimal | date | None:
+    return cell.value if isinstance(cell, Quantity) else cell
 
 
 def _csv(titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
@@ -79,9 +95,10 @@ def _csv(titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
     return text.getvalue().encode("utf-8-sig")
 
 
-def _inert(cell: Cell) -> Cell:
+def _inert(cell: Cell) -> str | int | Decimal | date | None:
     """A name out of the CRM is no formula, whatever it begins with."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if is_formula else _bare(cell)
 
 
 def _xlsx(titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
@@ -92,7 +109,7 @@ def _xlsx(titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
         day = book.add_format({"num_format": "yyyy-mm-dd"})
         sheet.write_row(0, 0, titles, book.add_format({"bold": True}))
         for number, row in enumerate(rows, 1):
-            for position, cell in enumerate(row):
+            for position, cell in enumerate(map(_bare, row)):
                 sheet.write(number, position, cell, *([day] if isinstance(cell, date) else []))
         sheet.autofit()
     return file.getvalue()

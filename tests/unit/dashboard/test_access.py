@@ -7,13 +7,13 @@ from typing import Any
 
 import duckdb
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from kpimart.dashboard import access
 from kpimart.dashboard.access import Sight, sight, signed_in
 from kpimart.dashboard.served import read_served
 from kpimart.publish.postgres import schema
-from kpimart.publish.postgres.access import PUBLIC_COLUMNS, make_scope, read_entries
+from kpimart.publish.postgres.access import EVERYBODY, PUBLIC_COLUMNS, make_scope, read_entries
 from kpimart.settings import DashboardSettings, PostgresSettings, Settings
 from kpimart.warehouse import open_database, open_memory
 
@@ -67,7 +67,7 @@ def policies(login: str, settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyCo
                 for name, _, condition in schema._policies(table)
                 if name in (ROLES[login], "as_the_deal")
             ]
-            rule = "true" if table.name in schema.EVERYBODY else " or ".join(conditions) or "false"
+            rule = "true" if table.name in EVERYBODY else " or ".join(conditions) or "false"
             queries[table.name] = f"select * from coming.{table.name} where {rule}"
         connection.execute(f"create view reporting.deal as {queries['deal']}")
         yield connection, queries
@@ -133,12 +133,12 @@ def open_as(
 ) -> Callable[..., AppTest]:
     """`open_as("mo", of=…)`: the page at that address, for somebody who has signed in."""
 
-    def opened(login: str | None, **address: str) -> AppTest:
+    def opened(login: str | None, page: str = "", /, **address: str) -> AppTest:
         monkeypatch.setenv("KPIMART_POSTGRES__ACCESS", str(settings.postgres.access))
         monkeypatch.setenv("KPIMART_DASHBOARD__HEADER", "X-User")
-        headers = {"X-User": login} if login else {}
-        monkeypatch.setattr(access.st, "context", SimpleNamespace(headers=headers, locale="en"))
-        return open_page(staffed, **address)
+        headers = {} if login is None else {"X-User": login}
+        monkeypatch.setattr(st, "context", SimpleNamespace(headers=headers, locale="en"))
+        return open_page(staffed, page, **address)
 
     return opened
 
@@ -154,6 +154,17 @@ def test_an_address_of_somebody_else_shows_no_more(open_as: Callable[..., AppTes
     page = open_as("mo", of=of)
     assert page.title[0].value == "Mo, December 2026"
     assert "which this release does not have" in page.warning[0].value
+
+
+@pytest.mark.parametrize("of", ["manager:files:3", "department:files:s", "company"])
+@pytest.mark.parametrize("page", ["department", "manager"])
+def test_no_page_shows_somebody_else(open_as: Callable[..., AppTest], page: str, of: str) -> None:
+    opened = open_as("nora", page, of=of, period="2026-12")
+    assert opened.title[0].value in ("Mo, December 2026", "North, December 2026")
+
+
+def test_a_manager_has_no_department_to_open(open_as: Callable[..., AppTest]) -> None:
+    assert open_as("mo", "department").info[0].value == "There is nobody to show here."
 
 
 def test_a_head_sees_their_tree(open_as: Callable[..., AppTest]) -> None:
@@ -193,5 +204,5 @@ class Claims(dict[str, Any]):
 def test_by_oidc_the_claim_is_the_login(
     claims: dict[str, Any], login: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access.st, "user", Claims(claims))
+    monkeypatch.setattr(st, "user", Claims(claims))
     assert signed_in(DashboardSettings()) == login
