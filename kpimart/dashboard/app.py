@@ -70,11 +70,12 @@ def _show_sign_in(settings: Settings, language: Language) -> None:
     say = _saying(language)
     with st.container(key="strip", horizontal=True):
         choose_language(language, say)
-    st.title(say("Sign in to see your figures"), anchor=False)
-    if settings.dashboard.has_oidc:
-        st.button(say("Sign in"), type="primary", on_click=st.login)
-    else:
-        st.write(say("The proxy in front of these pages named nobody. Tell whoever looks after it."))
+    with st.container(key="sign-in"):
+        st.title(say("Sign in to see your figures"), anchor=False)
+        if settings.dashboard.has_oidc:
+            st.button(say("Sign in"), type="primary", on_click=st.login)
+        else:
+            st.write(say("The proxy in front of these pages named nobody. Tell whoever looks after it."))
 
 
 def _show(
