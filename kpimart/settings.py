@@ -291,6 +291,43 @@ class PostgresSettings(_Strict):
     access: Path | None = None
 
 
+class DashboardSettings(_Strict):
+    """Who opens the dashboard, and what of it they see: what `postgres.access` gives their login, or everything.
+
+    They sign in by OIDC, or a proxy names them in a header of every request. Claim or header is the login.
+    """
+
+    url: str | None = None
+    oidc_metadata_url: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_claim: str = "email"
+    cookie_secret: SecretStr | None = None
+    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] | None = None
+    sees_all: tuple[str, ...] = ()
+    open_to_all: bool = False
+
+    @model_validator(mode="after")
+    def _knows_one_way_to_sign_in(self) -> "DashboardSettings":
+        needed = ("url", "oidc_metadata_url", "oidc_client_id", "oidc_client_secret", "cookie_secret")
+        missing = [name for name in needed if getattr(self, name) is None]
+        if 0 < len(missing) < len(needed):
+            raise ValueError(f"sign-in by OIDC needs {', '.join(missing)} too")
+        if sum((not missing, self.header is not None, self.open_to_all)) > 1:
+            raise ValueError("give one of OIDC, 'header' and 'open_to_all'")
+        return self
+
+    @property
+    def has_oidc(self) -> bool:
+        """Whether people sign in by OIDC."""
+        return self.oidc_client_id is not None
+
+    @property
+    def has_sign_in(self) -> bool:
+        """Whether it is known who opens a page."""
+        return self.has_oidc or self.header is not None
+
+
 class Thresholds(_Strict):
     """When a run stops rather than go on with what it got. Shares are of the rows of one object."""
 
@@ -418,6 +455,7 @@ class Settings(BaseSettings):
     odoo: OdooSettings = OdooSettings()
     tryton: TrytonSettings = TrytonSettings()
     postgres: PostgresSettings = PostgresSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     @classmethod
     def settings_customise_sources(

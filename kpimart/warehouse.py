@@ -25,6 +25,7 @@ HOLDER_FILE = "writer.pid"
 WORKING_MEMORY = 512 * 1024**2
 """What DuckDB may keep in memory of work that passes much data through, in bytes."""
 NEW_DATABASE = "release"
+MEMORY = ":memory:"
 
 
 def raw_table(source: str, object_name: str) -> str:
@@ -167,7 +168,10 @@ def little_memory(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 @contextmanager
 def open_database(path: Path, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open any other DuckDB file, a release or a scratch build; times are in UTC."""
+    """Open any other DuckDB file, a release or a scratch build; times are in UTC.
+
+    A path that begins with MEMORY is a database in the memory of this process, and empty once nobody has it open.
+    """
     with storage_errors(f"working on {path}"), _connect(path, read_only=read_only) as connection:
         yield connection
 
@@ -204,7 +208,7 @@ def open_memory() -> duckdb.DuckDBPyConnection:
 
 
 def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(str(path), read_only=read_only)
+    connection = duckdb.connect(str(path), read_only=read_only and not str(path).startswith(MEMORY))
     connection.execute("set TimeZone = 'UTC'")
     return connection
 

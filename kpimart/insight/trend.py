@@ -53,6 +53,42 @@ class Trends:
     trends: tuple[Trend, ...]
 
 
+@dataclass(frozen=True)
+class SeriesPoint:
+    """A KPI of an entity in one of several periods, as kpi_trend has it; None where it is undefined or not known."""
+
+    period_name: str
+    start: date
+    is_complete: bool
+    value: Decimal | None
+    seasonally_adjusted_value: Decimal | None
+    expected_low: Decimal | None
+    expected_high: Decimal | None
+    is_anomaly: bool
+
+
+def read_series(
+    database: Path, kpi_code: str, *, level: str, entity_key: str, period: Period, length: int
+) -> tuple[SeriesPoint, ...]:
+    """The series of a KPI of an entity up to a period, `length` periods of it, the earliest first; none by day."""
+    with open_database(database) as connection:
+        rows = connection.execute(
+            """
+            select
+                periods.period_name, trend.period_start, trend.is_complete, value, seasonally_adjusted_value,
+                expected_low, expected_high, coalesce(is_anomaly, false)
+            from kpi_trend as trend
+            inner join dim_period as periods using (period_grain, period_start)
+            where
+                kpi_code = ? and entity_level = ? and entity_key = ? and period_grain = ? and period_start <= ?
+            order by period_start desc
+            limit ?
+            """,
+            [kpi_code, level, entity_key, period.grain, period.start, length],
+        ).fetchall()
+    return tuple(SeriesPoint(*row) for row in reversed(rows))
+
+
 def read_trends(
     database: Path, *, level: str, period: str, kpi_codes: Sequence[str], language: Language = "en"
 ) -> Trends:

@@ -14,7 +14,7 @@ from kpimart.language import Language, said
 from kpimart.quality.wording import readable
 
 # Column of customer_base → what people call it, and its unit.
-_COLUMNS = {
+COLUMN_NAMES = {
     "opening_customers": ("At the start", "count"),
     "first_time_customers": ("First purchase", "count"),
     "returned_customers": ("Returned", "count"),
@@ -36,11 +36,11 @@ def of_base(base: CustomerBase, level: str, language: Language) -> Iterator[Rend
     table = _table(
         render.period_title(base.period, language),
         level,
-        [said(name, language) for name, _ in _COLUMNS.values()],
+        [said(name, language) for name, _ in COLUMN_NAMES.values()],
         language,
     )
     for entity in base.entities:
-        cells = [_cell(entity.counts, entity.before, column, base.period, language) for column in _COLUMNS]
+        cells = [_cell(entity.counts, entity.before, column, base.period, language) for column in COLUMN_NAMES]
         table.add_row(readable(render.entity_title(level, entity.entity_name, language)), *cells)
     yield table
     yield said("at the end = at the start + first purchase + returned + taken over - handed over - lost", language)
@@ -95,7 +95,7 @@ def _table(title: str, level: str, columns: Sequence[str], language: Language) -
 
 
 def _cell(now: Counts, before: Counts | None, column: str, period: Period, language: Language) -> RenderableType:
-    _, unit = _COLUMNS[column]
+    _, unit = COLUMN_NAMES[column]
     value = _decimal(getattr(now, column))
     was = _decimal(getattr(before, column)) if before else None
     note = render.note_text(value, was, unit, is_complete=period.is_complete, language=language)

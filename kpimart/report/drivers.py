@@ -47,14 +47,15 @@ def of_change(change: "Change", language: Language) -> Iterator[RenderableType]:
 
 def _row(driver: "Driver", change: "Change", language: Language) -> tuple[object, ...]:
     return (
-        _name(driver.driver, language),
+        driver_name(driver.driver, language),
         _factor(driver.driver, driver.factor_before),
         _factor(driver.driver, driver.factor_after),
         _moved(driver.contribution, change.unit, language),
     )
 
 
-def _name(driver: str, language: Language) -> str:
+def driver_name(driver: str, language: Language) -> str:
+    """What people call a driver by its code."""
     if driver.startswith(_STAGE):
         return said("conversion of {stage}", language, stage=driver.removeprefix(_STAGE))
     name = DRIVER_NAMES.get(driver, driver)
@@ -73,11 +74,11 @@ def _factor(driver: str, value: Decimal | None) -> str:
 
 
 def _moved(contribution: Decimal, unit: str, language: Language) -> Text:
-    return Text(f"{render.arrow(contribution)} {_signed(contribution, unit, language)}", justify="right")
+    return Text(f"{render.arrow(contribution)} {signed_text(contribution, unit, language)}", justify="right")
 
 
-def _signed(value: Decimal, unit: str, language: Language) -> str:
-    """As `render.value_text`, with its sign; a change of a rate is one of points."""
+def signed_text(value: Decimal, unit: str, language: Language) -> str:
+    """A contribution as `render.value_text` writes it, with its sign; a change of a rate is one of points."""
     if unit == "ratio":
         return f"{value * 100:+z,.2f} {said('pp', language)}"
     text = render.value_text(value, unit)

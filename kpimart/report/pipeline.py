@@ -9,7 +9,7 @@ from kpimart import render
 from kpimart.insight.pipeline import TAKEN_AWAY, Discipline, Finding, Step, Waterfall, Waterfalls
 from kpimart.language import Language, said
 
-_STEPS = {
+STEP_NAMES = {
     "opening": "opening",
     "created": "created",
     "transferred_in": "transferred in",
@@ -71,7 +71,7 @@ def _row(step: Step, sign: str, unit: str, language: Language) -> tuple[str, ...
     amount = render.value_text(step.amount, unit)
     # What comes to nothing goes neither up nor down.
     has_sign = step.amount is not None and round(step.amount, 2) != 0
-    return said(_STEPS[step.name], language), deals, f"{sign}{amount}" if has_sign else amount
+    return said(STEP_NAMES[step.name], language), deals, f"{sign}{amount}" if has_sign else amount
 
 
 def of_discipline(found: Discipline, level: str, language: Language) -> Iterator[RenderableType]:

@@ -5,7 +5,7 @@ They are told in a file, `postgres.access`, and not in a seed: rights hold from 
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,24 @@ from kpimart.errors import SettingsError
 from kpimart.sql import literal
 
 COLUMNS = ("login", "person", "manager_id", "department_id")
+
+EVERYBODY = frozenset(
+    {
+        *("dim_department", "dim_department_closure", "dim_period", "kpi_catalogue", "period_close", "release"),
+        "served_release",
+    }
+)
+"""Tables that all roles see whole. Of those that name a manager or a department, heads and managers see their rows.
+
+Any other table is for analysts only.
+"""
+AS_THE_DEAL = frozenset({"deal_next_step"})
+"""Tables whose rows are seen by whoever sees their deal."""
+PUBLIC_COLUMNS = (
+    *("kpi_code", "period_grain", "period_start", "period_end", "is_complete", "manager_name", "department_name"),
+    *("rank", "is_tied", "is_hidden"),
+)
+"""Of `leaderboard`: who stands where is for everybody; by how much is for those who see the row."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,16 @@ def _entry(place: str, row: dict[str, str]) -> Entry:
     if bool(manager_id) == bool(department_id):
         raise SettingsError(f"{place}: give {login} either a manager_id or a department_id, in a line each")
     return Entry(login, person or login, manager_id, department_id)
+
+
+def is_of_people(table: str, columns: Collection[str]) -> bool:
+    """Whether heads and managers see those rows of a table that are theirs."""
+    return table not in EVERYBODY and bool({"manager_id", "department_id"} & set(columns))
+
+
+def pair(columns: Collection[str]) -> str:
+    """What is looked up in `access_scope` for a row of a table with these columns."""
+    return f"({_id('manager_id', columns)}, {_id('department_id', columns)})"
 
 
 def make_scope(
@@ -143,5 +171,5 @@ def unknown_ids(connection: duckdb.DuckDBPyConnection, entries: list[Entry]) -> 
     return sorted({each.manager_id or each.department_id for each in entries} - known)
 
 
-def _id(name: str, columns: Sequence[str]) -> str:
+def _id(name: str, columns: Collection[str]) -> str:
     return f"coalesce({name}, '')" if name in columns else "''"

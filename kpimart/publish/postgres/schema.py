@@ -12,6 +12,7 @@ import duckdb
 
 from kpimart.errors import SettingsError
 from kpimart.publish import contract
+from kpimart.publish.postgres.access import AS_THE_DEAL, EVERYBODY, PUBLIC_COLUMNS, is_of_people, pair
 from kpimart.publish.postgres.connection import Connection
 from kpimart.publish.postgres.roles import ANALYST, HEAD, MANAGER, ROLES
 from kpimart.publish.tables import WideView, wide_views
@@ -22,25 +23,7 @@ SCHEMA = "reporting"
 OLDEST_SERVER = 15
 """The first version whose views can keep to the row-level security of who asks."""
 
-EVERYBODY = frozenset(
-    {
-        *("dim_department", "dim_department_closure", "dim_period", "kpi_catalogue", "period_close", "release"),
-        "served_release",
-    }
-)
-"""Tables that all roles see whole. Of those that name a manager or a department, heads and managers see their rows.
-
-Any other table is for analysts only.
-"""
-AS_THE_DEAL = frozenset({"deal_next_step"})
-"""Tables whose rows are seen by whoever sees their deal."""
-
 PUBLIC_VIEW = "leaderboard_public"
-PUBLIC_COLUMNS = (
-    *("kpi_code", "period_grain", "period_start", "period_end", "is_complete", "manager_name", "department_name"),
-    *("rank", "is_tied", "is_hidden"),
-)
-"""Who stands where is for everybody; by how much is for those who see the row of `leaderboard`."""
 
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {"deal_event": (("deal_id",),)}
 """Beside the keys, and beside the manager, by whom everybody is asked who sees only their own rows."""
@@ -315,7 +298,7 @@ def _rules_of(table: Table) -> Iterator[str]:
         for name, role, condition in _policies(table):
             yield f"drop policy if exists {name} on {table.sql}"
             yield f"create policy {name} on {table.sql} for select to {role} using ({condition})"
-    readers = ROLES if table.name in EVERYBODY | AS_THE_DEAL or _is_of_people(table) else (ANALYST,)
+    readers = ROLES if table.name in EVERYBODY | AS_THE_DEAL or is_of_people(table.name, table.columns) else (ANALYST,)
     yield f"grant select on {table.sql} to {', '.join(readers)}"
 
 
@@ -324,21 +307,14 @@ def _policies(table: Table) -> Iterator[tuple[str, str, str]]:
     yield "analyst", ANALYST, "true"
     if table.name in AS_THE_DEAL:
         yield "as_the_deal", f"{HEAD}, {MANAGER}", f"deal_id in (select deal.deal_id from {SCHEMA}.deal)"
-    elif _is_of_people(table):
-        pair = ", ".join(
-            f"coalesce({name}, '')" if name in table.columns else "''" for name in ("manager_id", "department_id")
-        )
+    elif is_of_people(table.name, table.columns):
         scope = f"from {SCHEMA}.access_scope as scope where scope.login = current_user"
-        within = f"({pair}) in (select scope.manager_id, scope.department_id {scope}"
+        within = f"{pair(table.columns)} in (select scope.manager_id, scope.department_id {scope}"
         yield "head", HEAD, f"{within})"
         if "manager_id" in table.columns:
             # The first condition is the second's, said so that an index can be used.
             own = f"manager_id = any (array(select scope.manager_id {scope} and scope.is_own))"
             yield "manager", MANAGER, f"{own} and {within} and scope.is_own)"
-
-
-def _is_of_people(table: Table) -> bool:
-    return table.name not in EVERYBODY and bool({"manager_id", "department_id"} & table.columns.keys())
 
 
 def _indexed(table: Table) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from kpimart.build import Build
 from kpimart.dashboard.serve import SCRIPT
@@ -24,6 +25,13 @@ select * from (values
 ) as rows (department_id, department_name, parent_department_id)
 cross join (select false as is_inferred);
 
+insert into core.dim_department_closure by name
+select *, date '0001-01-01' as valid_from, date '9999-12-31' as valid_to
+from (values
+    ('files:all', 'files:all', 0), ('files:n', 'files:n', 0), ('files:s', 'files:s', 0),
+    ('files:n', 'files:all', 1), ('files:s', 'files:all', 1)
+) as rows (department_id, ancestor_department_id, depth);
+
 insert into core.dim_manager by name
 select * from (values ('files:1', 'Mo', 'files:n'), ('files:2', 'Mo', 'files:n'), ('files:3', 'Li', 'files:s'))
     as rows (manager_id, manager_name, department_id)
@@ -38,6 +46,18 @@ cross join (
     select
         'won_amount' as kpi_code, 'EUR' as unit, 'month' as period_grain, date '2026-12-01' as period_start,
         date '2026-12-31' as period_end, true as is_complete, 3 as sample_size
+);
+
+update kpi.kpi_value set department_id = entity_key where entity_level = 'department';
+
+insert into kpi.leaderboard by name
+select * from (values
+    ('files:1', 'Mo', 'files:n', 'North', 450.25, 2), ('files:3', 'Li', 'files:s', 'South [old]', 500, 1)
+) as rows (manager_id, manager_name, department_id, department_name, value, rank)
+cross join (
+    select
+        'won_amount' as kpi_code, 'EUR' as unit, 'month' as period_grain, date '2026-12-01' as period_start,
+        date '2026-12-31' as period_end, true as is_complete, false as is_tied, false as is_hidden
 );
 
 insert into kpi.target_attainment by name
@@ -88,12 +108,15 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture
 def open_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """`open_page(home, of=…, period=…, lang=…)`: the page at that address."""
+    """`open_page(home, "manager", of=…, period=…, lang=…)`: the page of that name, by default Overview, there."""
     monkeypatch.chdir(tmp_path)
 
-    def opened(home: Path, **address: str) -> AppTest:
+    def opened(home: Path, name: str = "", /, **address: str) -> AppTest:
         monkeypatch.setenv("KPIMART_HOME", str(home))
         page = AppTest.from_file(str(SCRIPT), default_timeout=60)
+        if name:
+            # `switch_page` finds files only.
+            page._page_hash = calc_hash(name)
         page.query_params.update(address)
         return page.run()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kpimart.dashboard import overview, quality
+from kpimart.dashboard import overview, verdict
 from kpimart.dashboard.serve import SCRIPT
 from kpimart.publish.release import rollback, served_file
 from kpimart.render import value_text
@@ -148,6 +148,12 @@ def test_what_is_chosen_is_kept_in_the_address(open_page: Open, staffed: Path) -
     assert page.title[0].value == r"South \[old\], FY2026\-Q4, идёт"
 
 
+def test_a_link_to_a_page_carries_on_what_was_chosen(open_page: Open, staffed: Path) -> None:
+    page = open_page(staffed, of="department:files:s", period="quarter", lang="ru", lens="split", basis="as_closed")
+    links = [link.proto.query_string for link in page.get("page_link")]
+    assert set(links) == {"of=department%3Afiles%3As&period=quarter&lang=ru&lens=split&basis=as_closed"}
+
+
 def test_another_grain_shows_its_last_complete_period(open_page: Open, staffed: Path) -> None:
     assert open_page(staffed, period="week").title[0].value == r"Company, 2026\-W53"
 
@@ -201,7 +207,7 @@ def test_everything_is_said_in_russian(open_page: Open, staffed: Path) -> None:
 def test_it_is_said_how_old_the_figures_are(
     open_page: Open, staffed: Path, monkeypatch: pytest.MonkeyPatch, age: timedelta, told: str
 ) -> None:
-    monkeypatch.setattr(quality, "utc_now", lambda: datetime(2027, 1, 9, 2, tzinfo=UTC) + age)
+    monkeypatch.setattr(verdict, "utc_now", lambda: datetime(2027, 1, 9, 2, tzinfo=UTC) + age)
     assert told in texts(open_page(staffed))
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from kpimart.errors import SettingsError
 from kpimart.publish.contract import PUBLISHED
-from kpimart.publish.postgres import schema
-from kpimart.publish.postgres.access import read_entries
+from kpimart.publish.postgres.access import EVERYBODY, read_entries
 
 ACCESS = """login,person,manager_id,department_id
 anna,,f:anna,
@@ -177,7 +176,7 @@ def test_places_are_public_and_what_they_rest_on_is_not(people: Any) -> None:
 
 
 def test_what_names_nobody_is_for_everybody(people: Any) -> None:
-    for table in sorted(schema.EVERYBODY - {"served_release"}):
+    for table in sorted(EVERYBODY - {"served_release"}):
         assert people.ask(f"select count(*) from {table}", "newcomer") == people.ask(f"select count(*) from {table}")
 
 
@@ -189,11 +188,11 @@ def test_every_published_table_is_for_everybody_or_guarded(people: Any) -> None:
         )
     }
     names = {table.name for table in PUBLISHED}
-    assert guarded & names == names - schema.EVERYBODY
+    assert guarded & names == names - EVERYBODY
     naming_people = {
         table.name for table in PUBLISHED if {"manager_id", "deal_id"} & {column.name for column in table.columns}
     }
-    assert naming_people & schema.EVERYBODY == set()
+    assert naming_people & EVERYBODY == set()
 
 
 @pytest.mark.parametrize("login", ["anna", "heather"])
