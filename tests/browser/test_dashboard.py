@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 from small_company import Company
 
@@ -90,3 +91,31 @@ def test_the_first_release_appears_on_a_page_that_is_open(visit: Visit, company:
         shutil.move(company.home / "later", reporting)
     page.clock.fast_forward(LOOKS_EVERY_SECONDS * 1000)
     expect(page.locator("h1")).to_have_text("Company, March 2026")
+
+
+def test_a_link_to_another_page_carries_on_what_was_chosen(visit: Visit, url: str) -> None:
+    page = visit("?of=department:files:North&period=2026-Q1&lang=ru")
+    page.locator(".st-key-pages").get_by_role("link", name="Отдел", exact=True).click()
+    expect(page.locator("h1")).to_have_text("North, 2026-Q1")
+    expect(page.get_by_role("region", name="Карта показателей")).to_contain_text("4,100.50")
+    assert page.url == f"{url}department?of=department%3Afiles%3ANorth&period=2026-Q1&lang=ru"
+
+
+@pytest.mark.parametrize("address", ["", "?of=company", "?of=manager:files:Bob"])
+def test_a_manager_sees_themselves_whatever_the_address_says(visit: Visit, address: str) -> None:
+    page = visit(address, login="ann")
+    expect(page.locator("h1")).to_have_text("Ann, March 2026")
+    expect(page.locator("body")).not_to_contain_text("2,500.50")
+
+
+def test_a_head_sees_their_tree_and_who_sees_all_everything(visit: Visit) -> None:
+    expect(visit("?of=manager:files:Cid", login="head").locator("h1")).to_have_text("North, March 2026")
+    expect(visit("?of=manager:files:Bob", login="head").locator("h1")).to_have_text("Bob, March 2026")
+    expect(visit("?of=manager:files:Cid", login="olga").locator("h1")).to_have_text("Cid, March 2026")
+
+
+@pytest.mark.parametrize(("login", "told"), [(None, "Sign in to see your figures"), ("cid", "cid sees no figures yet")])
+def test_whom_nobody_knows_sees_nothing(visit: Visit, login: str | None, told: str) -> None:
+    page = visit("?of=company", login=login)
+    expect(page.get_by_text(told)).to_be_visible()
+    assert page.get_by_test_id("stMetric").count() == 0
