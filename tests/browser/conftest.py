@@ -136,8 +136,9 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
         headers = {"extra_http_headers": {"X-User": login}} if login else {}
 
         def on_console(message: ConsoleMessage) -> None:
-            if message.type == "error":
-                wrong.append(f"console: {message.text}")
+            # Below the address of a page Streamlit looks for its server first, and finds it a step higher.
+            if message.type == "error" and "/_stcore/" not in message.location["url"]:
+                wrong.append(f"console: {message.text} {message.location}")
 
         def on_request(asked: Request) -> None:
             if not asked.url.startswith((url, "data:", "blob:", url.replace("http", "ws", 1))):

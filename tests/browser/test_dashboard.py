@@ -1,10 +1,12 @@
 """The dashboard in a real browser."""
 
+import re
 import shutil
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from small_company import Company
 
@@ -14,6 +16,8 @@ from kpimart.render import value_text
 LOOKS_EVERY_SECONDS = 60
 
 Visit = Callable[..., Page]
+
+SERIOUS = ("serious", "critical")
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 LAPTOP: dict[str, Any] = {"viewport": {"width": 1366, "height": 768}}
@@ -93,6 +97,19 @@ def test_the_first_release_appears_on_a_page_that_is_open(visit: Visit, company:
     expect(page.locator("h1")).to_have_text("Company, March 2026")
 
 
+@pytest.mark.parametrize("name", ["", "department", "manager"])
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["laptop", "dark", "phone"])
+def test_every_page_can_be_read_by_everybody(visit: Visit, name: str, options: dict[str, Any]) -> None:
+    page = visit(f"{name}?period=quarter", **options)
+    expect(page.locator("h1")).to_contain_text("2026-Q1")
+    expect(page.get_by_test_id("stVegaLiteChart").locator("svg, canvas").first).to_be_visible()
+    found = Axe().run(page).response["violations"]
+    serious = {each["id"]: [node["html"] for node in each["nodes"]] for each in found if each["impact"] in SERIOUS}
+    assert serious == {}
+    width = page.evaluate("[document.scrollingElement.scrollWidth, window.innerWidth]")
+    assert width[0] <= width[1]
+
+
 def test_a_link_to_another_page_carries_on_what_was_chosen(visit: Visit, url: str) -> None:
     page = visit("?of=department:files:North&period=2026-Q1&lang=ru")
     page.locator(".st-key-pages").get_by_role("link", name="Отдел", exact=True).click()
@@ -101,10 +118,33 @@ def test_a_link_to_another_page_carries_on_what_was_chosen(visit: Visit, url: st
     assert page.url == f"{url}department?of=department%3Afiles%3ANorth&period=2026-Q1&lang=ru"
 
 
-@pytest.mark.parametrize("address", ["", "?of=company", "?of=manager:files:Bob"])
+def test_deals_behind_a_figure_sum_to_it(visit: Visit) -> None:
+    page = visit("manager?of=manager:files:Ann&period=2026-Q1&kpi=won_amount", **LAPTOP)
+    page.get_by_text("Show what it is made of").click()
+    expect(page.get_by_text("All of them: won_amount = 1,600.00")).to_be_visible()
+    expect(page.get_by_role("region", name="events of deals")).to_contain_text("files:D01")
+
+
+def test_a_table_is_taken_along(visit: Visit) -> None:
+    page = visit("manager?of=manager:files:Ann&period=2026-Q1", **LAPTOP)
+    with page.expect_download() as download:
+        page.locator("[class*='st-key-csv-Scorecard']").get_by_role("button").click()
+    text = download.value.path().read_text("utf-8-sig")
+    assert text.startswith("KPI,Value,Target")
+    assert "1600.00" in text
+
+
+def test_a_scorecard_prints_to_one_page(visit: Visit) -> None:
+    page = visit("manager?of=manager:files:Ann&period=2026-Q1", **LAPTOP)
+    expect(page.get_by_role("heading", name="Pipeline")).to_be_visible()
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4", prefer_css_page_size=True))) == 1
+
+
+@pytest.mark.parametrize("address", ["", "?of=company", "?of=manager:files:Bob", "manager?of=manager:files:Bob"])
 def test_a_manager_sees_themselves_whatever_the_address_says(visit: Visit, address: str) -> None:
     page = visit(address, login="ann")
     expect(page.locator("h1")).to_have_text("Ann, March 2026")
+    # What it tells of the address may name who is asked for, and nothing of theirs.
     expect(page.locator("body")).not_to_contain_text("2,500.50")
 
 
