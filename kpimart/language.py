@@ -633,6 +633,18 @@ RUSSIAN = {
     (
         "The sheets are protected against slips, without a password. Sort and filter as you like; do not delete rows."
     ): "Листы защищены от случайных правок, без пароля. Сортируйте и фильтруйте свободно; строк не удаляйте.",
+    # ----------------------------------------------------------------------------------------- leaderboard on the pages
+    "Leaderboard": "Рейтинг",
+    "Place": "Место",
+    "Tied": "Делит место",
+    "yes": "да",
+    "Nobody has a place here. Places are given by month, quarter and year.": (
+        "Мест здесь ни у кого нет. Места есть по месяцам, кварталам и годам."
+    ),
+    "Not shown, as too little is behind the figure: {count}": "Не показаны, за показателем мало данных: {count}",
+    "Places are for everybody to see, figures for who answers for them.": (
+        "Места видны всем, значения — тем, кто за них отвечает."
+    ),
 }
 
 

@@ -93,6 +93,20 @@ def choose(view: View, *, levels: Collection[str] = LEVELS, has_cuts: bool = Fal
     return Choice(entities[of], _name(entities[of], say), entities, period, name, lens, basis)
 
 
+def choose_period(view: View) -> tuple[str, Period] | None:
+    """The controls for a period alone, where a page is about everybody: its name and itself; None if there is none."""
+    database = view.served.release.database
+    period = _asked_period(database, view)
+    if period is None:
+        return None
+    periods = read_periods(database, period.grain)
+    name = next(name for name, each in periods.items() if each == period)
+    with st.container(key="choices", horizontal=True, vertical_alignment="center"):
+        _choose_grain(period, view.say)
+        _choose_period(periods, name, view)
+    return name, period
+
+
 def choose_kpi(kpis: Sequence[Kpi], say: Say) -> Kpi:
     """The control for one KPI of several, which the address keeps as `kpi`."""
     named = {kpi.kpi_code: kpi for kpi in kpis}

@@ -167,6 +167,15 @@ def test_a_manager_has_no_department_to_open(open_as: Callable[..., AppTest]) ->
     assert open_as("mo", "department").info[0].value == "There is nobody to show here."
 
 
+def test_of_the_leaderboard_all_places_are_seen_and_ones_own_figure(open_as: Callable[..., AppTest]) -> None:
+    page = open_as("mo", "leaderboard", period="2026-12")
+    (table,) = [html.value for html in page.html if "aria-label='Leaderboard'" in html.value]
+    assert ">Li<" in table
+    assert "450.25" in table
+    assert "500" not in table
+    assert "Places are for everybody to see, figures for who answers for them." in [each.value for each in page.caption]
+
+
 def test_a_head_sees_their_tree(open_as: Callable[..., AppTest]) -> None:
     assert open_as("nora").selectbox(key="entity").options == [
         "› North",
