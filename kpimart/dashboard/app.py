@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from kpimart.dashboard.access import Sight, sight, signed_in
+from kpimart.dashboard.catalogue import catalogue
 from kpimart.dashboard.choices import asked_language, choose_language
 from kpimart.dashboard.department import department
 from kpimart.dashboard.manager import manager
@@ -23,7 +24,7 @@ from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import open_database
 
 # In the order in which they are offered. The name of one is its address and its title; the first is opened first.
-PAGES: tuple[Callable[[View], None], ...] = (overview, department, manager)
+PAGES: tuple[Callable[[View], None], ...] = (overview, department, manager, catalogue)
 # Pages that tell of checks with the rows that failed them, and of files of the release.
 FOR_WHO_SEES_ALL = frozenset({"quality"})
 LOOKS_EVERY_SECONDS = 60

@@ -17,6 +17,9 @@ from kpimart.dashboard.words import day_text
 from kpimart.language import Language
 from kpimart.render import UNDEFINED, value_text
 
+LONG_TEXT = 32
+"""A longer one is broken into lines, of about so many letters at the least."""
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -63,11 +66,14 @@ def show_table(view: View, name: str, columns: Sequence[Column], rows: Sequence[
 
 def _row(columns: Sequence[Column], row: Sequence[Cell], language: Language) -> str:
     first, *others = (_text(cell, column.unit, language) for column, cell in zip(columns, row, strict=True))
-    cells = [
-        f"<td{' class=text' if isinstance(cell, str) else ''}>{escape(text)}</td>"
-        for cell, text in zip(row[1:], others, strict=True)
-    ]
+    cells = [f"<td{_class(cell)}>{escape(text)}</td>" for cell, text in zip(row[1:], others, strict=True)]
     return f"<th scope='row'>{escape(first)}</th>{''.join(cells)}"
+
+
+def _class(cell: Cell) -> str:
+    if not isinstance(cell, str):
+        return ""
+    return " class='text long'" if len(cell) > LONG_TEXT else " class=text"
 
 
 def _text(cell: Cell, unit: str, language: Language) -> str:
