@@ -14,6 +14,7 @@ from kpimart.dashboard.choices import asked_language, choose_language
 from kpimart.dashboard.department import department
 from kpimart.dashboard.manager import manager
 from kpimart.dashboard.overview import overview
+from kpimart.dashboard.quality import quality
 from kpimart.dashboard.served import Identity, identity, read_served
 from kpimart.dashboard.verdict import show_verdict
 from kpimart.dashboard.view import View
@@ -24,7 +25,7 @@ from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import open_database
 
 # In the order in which they are offered. The name of one is its address and its title; the first is opened first.
-PAGES: tuple[Callable[[View], None], ...] = (overview, department, manager, catalogue)
+PAGES: tuple[Callable[[View], None], ...] = (overview, department, manager, quality, catalogue)
 # Pages that tell of checks with the rows that failed them, and of files of the release.
 FOR_WHO_SEES_ALL = frozenset({"quality"})
 LOOKS_EVERY_SECONDS = 60
