@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(if $(PYTHON),-$(subst /,_,$(PYTHON)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-full fuzz lint lint-python lint-types lint-sql lint-yaml docs bench clean
+.PHONY: help setup run test test-full fuzz lint lint-python lint-types lint-sql lint-yaml docs screenshots bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ lint-yaml: setup
 
 docs: setup ## Write the pages of docs/reference/ anew from what they describe
 	$(BIN)/python -m kpimart.reference
+
+screenshots: setup ## Take pictures of the dashboard's pages, of the release under KPIMART_HOME
+	$(BIN)/python -m docs.screenshots
 
 bench: setup ## Measure the run against the floor, and each of its steps
 	$(BIN)/python -m benchmarks
