@@ -9,10 +9,11 @@ import streamlit as st
 
 from kpimart.dashboard.choices import choose_one
 from kpimart.dashboard.entity import show_section
-from kpimart.dashboard.table import Column, Quantity, show_table
+from kpimart.dashboard.table import Cell, Column, Quantity, show_table
 from kpimart.dashboard.view import View
 from kpimart.dashboard.words import moment_text, plain
-from kpimart.publish.diff import SHOWN_CELLS, Cell, diff
+from kpimart.publish.diff import SHOWN_CELLS, diff
+from kpimart.publish.diff import Cell as ChangedCell
 from kpimart.publish.manifest import GateCounts, Manifest
 from kpimart.publish.shelf import Shelf
 from kpimart.warehouse import open_database
@@ -133,7 +134,7 @@ def _show_set_aside(view: View, shelf: Shelf) -> None:
     )
     titles = [Column(say("Batch")), Column(say("Source")), Column(say("Landed at"))]
     counts = [Column(say(title), "count") for title in ("Rows read", "New versions", "Set aside")]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             each.batch_id,
             each.source,
@@ -176,7 +177,7 @@ def _show_changes(view: View, shelf: Shelf) -> None:
     )
     if found.cells:
         titles = ["KPI", "Period", "Who", "before", "now", "change", "Entries", "The largest of them"]
-        rows = [
+        rows: list[list[Cell]] = [
             [
                 cell.kpi_code,
                 f"{say(cell.period_grain.capitalize())}, {cell.period_start}",
@@ -200,7 +201,7 @@ def _before(kept: Iterable[str], after: str) -> list[str]:
     return [*names[place + 1 :], *reversed(names[:place])]
 
 
-def _largest(view: View, cell: Cell) -> str:
+def _largest(view: View, cell: ChangedCell) -> str:
     if not cell.causes:
         return view.say("nothing within its period")
     entry = cell.causes[0]
