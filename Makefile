@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(if $(PYTHON),-$(subst /,_,$(PYTHON)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-full fuzz lint lint-python lint-types lint-sql lint-yaml docs site bench clean
+.PHONY: help setup run test test-full fuzz lint lint-python lint-types lint-sql lint-yaml docs site screenshots bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,9 @@ site: setup ## Build the documentation, and dbt's lineage of every table, into s
 	mkdir -p site/dbt
 	cp dbt_project/target/static_index.html site/dbt/index.html
 	@echo "$(BIN)/python -m http.server --directory site --bind 127.0.0.1 8000  serves it"
+
+screenshots: setup ## Take pictures of the dashboard's pages, of the release under KPIMART_HOME
+	$(BIN)/python -m docs.screenshots
 
 bench: setup ## Measure the run against the floor, and each of its steps
 	$(BIN)/python -m benchmarks

@@ -1,6 +1,6 @@
 """`make bench`: each benchmark, one after the other."""
 
-from benchmarks import budget, dags, extraction, forecast, incremental, insight, postgres, publishing, run
+from benchmarks import budget, dags, dashboard, extraction, forecast, incremental, insight, postgres, publishing, run
 
 run.main()
 dags.main()
@@ -11,3 +11,4 @@ forecast.main()
 publishing.main()
 budget.main()
 postgres.main()
+dashboard.main()

@@ -122,12 +122,12 @@ def machine() -> str:
     )
 
 
-def peak_memory() -> float:
-    """The most memory that this process has had so far, in MiB, as Linux tells it.
+def peak_memory(pid: int | str = "self") -> float:
+    """The most memory that a process has had so far, by default this one, in MiB, as Linux tells it.
 
     `getrusage` would begin with what the process had that started this one.
     """
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
     return int(peak) / 1024
 

@@ -523,6 +523,81 @@ RUSSIAN = {
         "Как только появится другой выпуск, он будет показан здесь. Сообщите тому, кто отвечает за загрузку:"
     ),
     "Try again": "Попробовать снова",
+    # ------------------------------------------------------------------------------------- the catalogue and the gate
+    "Catalogue": "Каталог",
+    "Search by name, formula or owner": "Поиск по названию, формуле или ответственному",
+    "No KPI has {asked} in its name, formula or owner.": (
+        "Ни в названии, ни в формуле, ни в ответственном нет {asked}."
+    ),
+    "What it tells": "Что показывает",
+    "Clock": "Часы",
+    "Unit": "Единица",
+    "Who answers for it": "Кто отвечает",
+    "Who is measured by it": "Кого по нему оценивают",
+    "Code": "Код",
+    "Clock: the moment that says in which period something counts.": (
+        "Часы: момент, по которому событие относится к периоду."
+    ),
+    "Who is measured: whose scorecards of the last month have it, of those that you see.": (
+        "Кого оценивают: в чьих картах показателей за последний месяц он есть, из тех, что вам видны."
+    ),
+    "assigned": "назначен",
+    "the company": "компания",
+    "departments {count}": "отделов {count}",
+    "managers {count}": "менеджеров {count}",
+    "when it happened": "когда произошло",
+    "when it was created": "когда создано",
+    "when it was won": "когда выиграно",
+    "when the customer was lost": "когда потерян клиент",
+    "the last day of the period": "последний день периода",
+    "the whole period": "весь период",
+    "Quality": "Качество",
+    "Releases": "Выпуски",
+    "Verdict": "Вердикт",
+    "Checks: passed / failed / errored. A release without figures is made anew by kpimart run.": (
+        "Проверки: пройдено / не пройдено / с ошибкой. Выпуск без показателей заново делает kpimart run."
+    ),
+    "overridden by {by}": "опубликовано несмотря на отказ; решение: {by}",
+    "passed, with warnings": "пройдено, с предупреждениями",
+    "passed": "пройдено",
+    "failed": "не пройдено",
+    "errored": "с ошибкой",
+    "served": "показывается",
+    "without figures": "без показателей",
+    "All checks of these releases were passed.": "Все проверки этих выпусков пройдены.",
+    "Judged at": "Проверено",
+    "Boundary": "Граница",
+    "Severity": "Важность",
+    "Outcome": "Итог",
+    "data read": "полученные данные",
+    "figures": "показатели",
+    "critical": "критично",
+    "warning": "предупреждение",
+    "info": "к сведению",
+    "Set aside": "Отложено",
+    "Batch": "Пакет",
+    "Source": "Источник",
+    "Landed at": "Получен",
+    "Rows read": "Прочитано строк",
+    "New versions": "Новых версий",
+    "The records that were set aside, and why: kpimart quarantine.": (
+        "Отложенные записи и причины: kpimart quarantine."
+    ),
+    "What changed": "Что изменилось",
+    "There is one release so far, and nothing to compare it with.": "Пока выпуск один, сравнить его не с чем.",
+    "From": "С",
+    "To": "По",
+    "Show what changed": "Показать, что изменилось",
+    "Figures that changed: {figures}; entries of the ledger behind them: {entries}.": (
+        "Изменилось показателей: {figures}; записей журнала за ними: {entries}."
+    ),
+    "Entries": "Записей",
+    "The largest of them": "Крупнейшая из них",
+    "All of them: kpimart diff {before} {after} --all": "Все изменения: kpimart diff {before} {after} --all",
+    "nothing within its period": "внутри периода ничего",
+    "recorded": "записано",
+    "happened": "произошло",
+    "no longer there": "больше нет",
     # -------------------------------------------------------------------------------------------- the budget workbook
     "Notes": "О файле",
     "Budget": "Бюджет",

@@ -2,9 +2,9 @@
 
 `lang` is en or ru. `of` is whose figures: company, department:<id> or manager:<id>. `period` is what `kpimart kpi`
 takes: a grain, for its last complete period, or the name of one. `lens` is who gets the credit, `basis` whether figures
-are as known now or as their month was closed, `kpi` the one that a page explains. The address is the truth: widgets
-show what it says and write into it, and links to other pages carry all of it on. What it asks for and the release does
-not have is told, and the default is shown instead.
+are as known now or as their month was closed, `kpi` the one that a page explains, `q` what is searched for; `compare`
+and `to` are two releases. The address is the truth: widgets show what it says and write into it, and links to other
+pages carry all of it on. What it asks for and the release does not have is told, and the default is shown instead.
 """
 
 import contextlib
@@ -28,6 +28,8 @@ DEFAULT_PERIOD = "month"
 LENSES = {"at_event": "Credit: owner then", "current_owner": "Credit: owner now", "split": "Credit: shared"}
 """The first is that of `kpi_value`; the others are cuts of `kpi_value_by_cut`, as `as_closed` is."""
 BASES = {"now": "As known now", "as_closed": "As closed"}
+
+LONGEST_TEXT = 100
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def choose(view: View, *, levels: Collection[str] = LEVELS, has_cuts: bool = Fal
         _choose_grain(period, say)
         _choose_period(periods, name, view)
         if has_cuts:
-            lens = _choose_one("lens", say("Credit"), _said(LENSES, say), say)
-            basis = _choose_one("basis", say("Knowledge"), _said(BASES, say), say)
+            lens = choose_one("lens", say("Credit"), _said(LENSES, say), say)
+            basis = choose_one("basis", say("Knowledge"), _said(BASES, say), say)
     return Choice(entities[of], _name(entities[of], say), entities, period, name, lens, basis)
 
 
@@ -110,7 +112,41 @@ def choose_period(view: View) -> tuple[str, Period] | None:
 def choose_kpi(kpis: Sequence[Kpi], say: Say) -> Kpi:
     """The control for one KPI of several, which the address keeps as `kpi`."""
     named = {kpi.kpi_code: kpi for kpi in kpis}
-    return named[_choose_one("kpi", say("KPI"), {code: kpi.name for code, kpi in named.items()}, say)]
+    return named[choose_one("kpi", say("KPI"), {code: kpi.name for code, kpi in named.items()}, say)]
+
+
+def choose_one(parameter: str, label: str, options: Mapping[str, str], say: Say) -> str:
+    """The control for one of a few values of the address, each with what it is called."""
+    asked = st.query_params.get(parameter, next(iter(options)))
+    chosen = asked if asked in options else next(iter(options))
+    if chosen != asked:
+        st.warning(_not_there(asked, options[chosen], say))
+    st.session_state[parameter] = chosen
+    st.selectbox(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        key=parameter,
+        on_change=_keep,
+        args=(parameter, parameter),
+        label_visibility="collapsed",
+    )
+    return chosen
+
+
+def choose_text(parameter: str, label: str) -> str:
+    """The control for a text to search for; empty for all."""
+    st.session_state[parameter] = st.query_params.get(parameter, "")[:LONGEST_TEXT]
+    st.text_input(
+        label,
+        key=parameter,
+        max_chars=LONGEST_TEXT,
+        placeholder=label,
+        on_change=_keep,
+        args=(parameter, parameter),
+        label_visibility="collapsed",
+    )
+    return str(st.session_state[parameter]).strip()
 
 
 def address(of: str, page: str = "") -> str:
@@ -135,25 +171,6 @@ def _nearest(entity: Entity, entities: Mapping[str, Entity]) -> str | None:
     if entity.level == "manager":
         return next((of for of, each in entities.items() if each.key == entity.department_id), None)
     return next((of for of, each in entities.items() if each.department_id == entity.key), None)
-
-
-def _choose_one(parameter: str, label: str, options: Mapping[str, str], say: Say) -> str:
-    """One of a few values of the address, each with what it is called ."""
-    asked = st.query_params.get(parameter, next(iter(options)))
-    chosen = asked if asked in options else next(iter(options))
-    if chosen != asked:
-        st.warning(_not_there(asked, options[chosen], say))
-    st.session_state[parameter] = chosen
-    st.selectbox(
-        label,
-        list(options),
-        format_func=options.__getitem__,
-        key=parameter,
-        on_change=_keep,
-        args=(parameter, parameter),
-        label_visibility="collapsed",
-    )
-    return chosen
 
 
 def _choose_entity(labels: Mapping[str, str], of: str, say: Say) -> None:

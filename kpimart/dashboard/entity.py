@@ -43,17 +43,17 @@ def show_entity(view: View, level: Literal["department", "manager"]) -> None:
         _show_scorecard(view, choice)
     st.divider()
     kpi = choose_kpi(kpis, view.say)
-    _section(view, "Trend", lambda: _show_trend(view, choice, kpi))
-    _section(view, "Why it changed", lambda: _show_drivers(view, choice, kpi))
-    _section(view, "Behind the figure", lambda: _show_contributions(view, choice, kpi))
+    show_section(view, "Trend", lambda: _show_trend(view, choice, kpi))
+    show_section(view, "Why it changed", lambda: _show_drivers(view, choice, kpi))
+    show_section(view, "Behind the figure", lambda: _show_contributions(view, choice, kpi))
     st.divider()
-    _section(view, "Funnel", lambda: _show_funnel(view, choice))
-    _section(view, "Weak spots", lambda: _show_weak_spots(view, choice))
-    _section(view, "Customers", lambda: _show_customers(view, choice))
-    _section(view, "Pipeline", lambda: _show_pipeline(view, choice))
+    show_section(view, "Funnel", lambda: _show_funnel(view, choice))
+    show_section(view, "Weak spots", lambda: _show_weak_spots(view, choice))
+    show_section(view, "Customers", lambda: _show_customers(view, choice))
+    show_section(view, "Pipeline", lambda: _show_pipeline(view, choice))
 
 
-def _section(view: View, title: str, show: Callable[[], None]) -> None:
+def show_section(view: View, title: str, show: Callable[[], None]) -> None:
     """A part of the page; one that has nothing to say of this period does not keep the others from being read."""
     st.subheader(view.say(title), anchor=False)
     try:

@@ -17,6 +17,9 @@ from kpimart.dashboard.words import day_text
 from kpimart.language import Language
 from kpimart.render import UNDEFINED, value_text
 
+LONG_TEXT = 32
+"""A longer one is broken into lines, of about so many letters at the least."""
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -43,7 +46,7 @@ def show_table(view: View, name: str, columns: Sequence[Column], rows: Sequence[
     Cells that are no numbers begin on the left; what is undefined is a dash. Downloads have all digits.
     """
     heads = zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True)
-    head = "".join(f"<th scope='col'{_aligned(*cells)}>{escape(column.title)}</th>" for column, cells in heads)
+    head = "".join(f"<th scope='col'{_class(*cells)}>{escape(column.title)}</th>" for column, cells in heads)
     body = "".join(f"<tr>{_row(columns, row, view.language)}</tr>" for row in rows)
     table = f"<table class='figures'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     # Where it is wider than the screen, it is scrolled, by keys too.
@@ -64,12 +67,16 @@ def show_table(view: View, name: str, columns: Sequence[Column], rows: Sequence[
 
 def _row(columns: Sequence[Column], row: Sequence[Cell], language: Language) -> str:
     first, *others = (_text(cell, column.unit, language) for column, cell in zip(columns, row, strict=True))
-    cells = [f"<td{_aligned(cell)}>{escape(text)}</td>" for cell, text in zip(row[1:], others, strict=True)]
+    cells = [f"<td{_class(cell)}>{escape(text)}</td>" for cell, text in zip(row[1:], others, strict=True)]
     return f"<th scope='row'>{escape(first)}</th>{''.join(cells)}"
 
 
-def _aligned(*cells: Cell) -> str:
-    return " class=text" if any(isinstance(cell, str) for cell in cells) else ""
+def _class(*cells: Cell) -> str:
+    """Of a cell, or of the heading of several."""
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    if not texts:
+        return ""
+    return " class='text long'" if max(map(len, texts)) > LONG_TEXT else " class=text"
 
 
 def _text(cell: Cell, unit: str, language: Language) -> str:

@@ -78,6 +78,8 @@ cross join (
         date '2026-12-31' as period_end, true as is_complete, 'department' as entity_level, 'EUR' as unit, 1 as weight,
         0.5 as threshold, 1.5 as cap, false as is_assigned, 1 as scored_weight, 1 as bonus_coefficient
 );
+
+update kpi.scorecard set department_id = entity_key;
 """
 
 

@@ -136,6 +136,7 @@ def open_as(
     def opened(login: str | None, page: str = "", /, **address: str) -> AppTest:
         monkeypatch.setenv("KPIMART_POSTGRES__ACCESS", str(settings.postgres.access))
         monkeypatch.setenv("KPIMART_DASHBOARD__HEADER", "X-User")
+        monkeypatch.setenv("KPIMART_DASHBOARD__SEES_ALL", '["ann"]')
         headers = {} if login is None else {"X-User": login}
         monkeypatch.setattr(st, "context", SimpleNamespace(headers=headers, locale="en"))
         return open_page(staffed, page, **address)
@@ -174,6 +175,20 @@ def test_of_the_leaderboard_all_places_are_seen_and_ones_own_figure(open_as: Cal
     assert "450.25" in table
     assert "500" not in table
     assert "Places are for everybody to see, figures for who answers for them." in [each.value for each in page.caption]
+
+
+def test_only_who_sees_all_has_the_page_of_checks(open_as: Callable[..., AppTest]) -> None:
+    assert open_as("ann", "quality").title[0].value == "Quality"
+    assert open_as("nora", "quality").title[0].value == "North, December 2026"
+
+
+def test_the_catalogue_is_for_everybody_and_tells_who_is_measured_of_those_seen(
+    open_as: Callable[..., AppTest],
+) -> None:
+    told = {login: "".join(each.value for each in open_as(login, "catalogue").html) for login in ("mo", "nora", "ann")}
+    assert all("Won amount" in each for each in told.values())
+    assert [name for name, each in told.items() if "growth: departments" in each] == ["nora", "ann"]
+    assert "growth: departments 1" in told["nora"]
 
 
 def test_a_head_sees_their_tree(open_as: Callable[..., AppTest]) -> None:
