@@ -720,6 +720,36 @@ RUSSIAN = {
     "Places are for everybody to see, figures for who answers for them.": (
         "Места видны всем, значения — тем, кто за них отвечает."
     ),
+    # --------------------------------------------------------------------------------------------- finance on the pages
+    "Finance": "Финансы",
+    "The release has nothing that could be planned yet.": "В этом релизе ещё нечего планировать.",
+    "Plan, fact, outlook": "План, факт, прогноз",
+    "Fact": "Факт",
+    "Outlook less plan": "Прогноз минус план",
+    "By department": "По отделам",
+    "year to date, {period}": "с начала года, {period}",
+    "Why it is not the plan": "Почему не по плану",
+    "What the year may come to": "Чем может закончиться год",
+    "Of this KPI there is no forecast.": "По этому показателю прогноза нет.",
+    "Low": "Низкий",
+    "Base": "Базовый",
+    "High": "Высокий",
+    "Low and high are the ends of the interval in which 80 % of outcomes lie.": (
+        "Низкий и высокий — границы интервала, в который попадают 80 % исходов."
+    ),
+    (
+        "One month ahead forecasts of the last year were off by {error} (as a year before: {naive}); the interval held "
+        "{held}."
+    ): (
+        "На месяц вперёд прогнозы последнего года ошибались на {error} (как год назад: {naive}); в интервал попало "
+        "{held}."
+    ),
+    "Since the month was closed": "После закрытия месяца",
+    "{month}: closed by {by} on release {release}": "{month}: закрыт, {by}, релиз {release}",
+    "Plan a year": "Планирование года",
+    "The workbook that a year is planned in; filled in, kpimart import budget takes it.": (
+        "Книга, в которой планируют год; заполненную принимает kpimart import budget."
+    ),
 }
 
 

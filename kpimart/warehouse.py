@@ -200,11 +200,12 @@ def create_database(path: Path, *, beside: Mapping[str, Path]) -> Iterator[duckd
             shutil.rmtree(spill, ignore_errors=True)
 
 
-def open_memory() -> duckdb.DuckDBPyConnection:
-    """A database in memory, to look into Parquet files with; times are in UTC."""
-    connection = duckdb.connect()
-    connection.execute("set TimeZone = 'UTC'")
-    return connection
+def open_memory(path: Path = Path(MEMORY)) -> duckdb.DuckDBPyConnection:
+    """A database in memory, to look into files with; times are in UTC.
+
+    path: MEMORY and a name, by which this process can open it again for as long as somebody has it open.
+    """
+    return _connect(path)
 
 
 def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

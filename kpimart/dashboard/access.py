@@ -97,7 +97,7 @@ def _narrowed(release: Release, scope: frozenset[tuple[str, str]]) -> tuple[Rele
     """A release whose database has only the rows of a scope."""
     seen = replace(release, folder=Path(f"{MEMORY}{secrets.token_hex()}"))
     with storage_errors(f"reading {release.database}"):
-        connection = duckdb.connect(str(seen.database))
+        connection = open_memory(seen.database)
         tables = _attached(connection, release.database)
         connection.execute("create table scope (manager_id varchar, department_id varchar)")
         if scope:

@@ -12,6 +12,7 @@ from kpimart.dashboard.access import Sight, sight, signed_in
 from kpimart.dashboard.catalogue import catalogue
 from kpimart.dashboard.choices import asked_language, choose_language
 from kpimart.dashboard.department import department
+from kpimart.dashboard.finance import finance
 from kpimart.dashboard.leaderboard import leaderboard
 from kpimart.dashboard.manager import manager
 from kpimart.dashboard.overview import overview
@@ -26,7 +27,7 @@ from kpimart.settings import Settings, load_settings
 from kpimart.warehouse import open_database
 
 # In the order in which they are offered. The name of one is its address and its title; the first is opened first.
-PAGES: tuple[Callable[[View], None], ...] = (overview, department, manager, leaderboard, quality, catalogue)
+PAGES: tuple[Callable[[View], None], ...] = (overview, department, manager, leaderboard, finance, quality, catalogue)
 # Pages that tell of checks with the rows that failed them, and of files of the release.
 FOR_WHO_SEES_ALL = frozenset({"quality"})
 LOOKS_EVERY_SECONDS = 60

@@ -8,14 +8,14 @@ import streamlit as st
 
 from kpimart import explain
 from kpimart.dashboard.chart import Bar, series_chart, waterfall_chart
-from kpimart.dashboard.choices import BASES, LENSES, Choice, choose, choose_kpi
+from kpimart.dashboard.choices import BASES, COMPANY, LENSES, Choice, choose, choose_kpi
 from kpimart.dashboard.table import Cell, Column, Quantity, show_table
 from kpimart.dashboard.view import View
 from kpimart.dashboard.words import days_text, period_text, plain
 from kpimart.errors import SettingsError
 from kpimart.figures import Kpi, profile_kpis, read_kpis
 from kpimart.insight import customers, funnel, pipeline, weak_spot
-from kpimart.insight.drivers import read_change
+from kpimart.insight.drivers import PREVIOUS, read_change
 from kpimart.insight.scorecard import read_cut, read_scorecard
 from kpimart.insight.trend import read_series
 from kpimart.render import UNDEFINED, interval_text, value_text
@@ -44,7 +44,7 @@ def show_entity(view: View, level: Literal["department", "manager"]) -> None:
     st.divider()
     kpi = choose_kpi(kpis, view.say)
     show_section(view, "Trend", lambda: _show_trend(view, choice, kpi))
-    show_section(view, "Why it changed", lambda: _show_drivers(view, choice, kpi))
+    show_section(view, "Why it changed", lambda: show_drivers(view, choice, kpi))
     show_section(view, "Behind the figure", lambda: _show_contributions(view, choice, kpi))
     st.divider()
     show_section(view, "Funnel", lambda: _show_funnel(view, choice))
@@ -149,18 +149,25 @@ def _show_trend(view: View, choice: Choice, kpi: Kpi) -> None:
     st.caption(view.say("Dashed: adjusted for the season. Band: what was to be expected. Diamond: outside of it."))
 
 
-def _show_drivers(view: View, choice: Choice, kpi: Kpi) -> None:
+def show_drivers(view: View, choice: Choice, kpi: Kpi, *, compared_with: str = PREVIOUS) -> None:
+    """What made a figure of the one before, or of the plan, as a waterfall."""
     say = view.say
     change = read_change(
         view.served.release.database,
         kpi.kpi_code,
         period=choice.period_name,
+        compared_with=compared_with,
         language=view.language,
-        **_whose(choice),
+        **whose(choice),
     )
     unit = change.unit
     bars = [
-        Bar(say("before"), change.value_before, value_text(change.value_before, unit), is_total=True),
+        Bar(
+            say("before" if compared_with == PREVIOUS else "Plan"),
+            change.value_before,
+            value_text(change.value_before, unit),
+            is_total=True,
+        ),
         *(
             Bar(
                 driver_name(each.driver, view.language),
@@ -187,7 +194,7 @@ def _show_contributions(view: View, choice: Choice, kpi: Kpi) -> None:
         period=choice.period_name,
         language=view.language,
         shown_rows=SHOWN_ROWS,
-        **_whose(choice),
+        **whose(choice),
     )
     for section in found.sections:
         titles = [say("id"), say("name"), say("day"), say("what")]
@@ -214,8 +221,9 @@ def _plain_number(value: Decimal | None) -> str:
     return UNDEFINED if value is None else f"{value:,}"
 
 
-def _whose(choice: Choice) -> dict[str, str]:
-    return {choice.entity.level: choice.entity.key}
+def whose(choice: Choice) -> dict[str, str]:
+    """Who is chosen, as those who read insights are told it; nobody is the company."""
+    return {} if choice.entity.level == COMPANY else {choice.entity.level: choice.entity.key}
 
 
 # ----------------------------------------------------------------------------------------------------- of the pipeline

@@ -12,7 +12,7 @@ from kpimart.language import RUSSIAN, Language, said
 
 SHOWN_ROWS = 20
 
-_CAUSES = {
+CAUSE_NAMES = {
     "definition_changed": "definition changed",
     "merged": "merged into another deal",
     "deleted": "deleted or restored",
@@ -74,7 +74,7 @@ def _table(bridge: Bridge, language: Language) -> RenderableType:
     ]
     steps = [
         (
-            said(_CAUSES[step.cause], language),
+            said(CAUSE_NAMES[step.cause], language),
             _signed(step.change, bridge.unit, language),
             render.value_text(step.value, bridge.unit),
             _plain(step.numerator_change, is_signed=True),
@@ -122,7 +122,7 @@ def _of_entries(found: Restatement, language: Language, shown_rows: int | None) 
 def _entry(each: Entry, language: Language) -> tuple[str, ...]:
     what = _RELATIONS.get(each.relation, each.what.replace("_", " "))
     return (
-        said(_CAUSES[each.cause], language),
+        said(CAUSE_NAMES[each.cause], language),
         each.subject_id,
         each.subject_name or "",
         said(what, language) if what in RUSSIAN else what,

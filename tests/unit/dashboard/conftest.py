@@ -80,6 +80,23 @@ cross join (
 );
 
 update kpi.scorecard set department_id = entity_key;
+
+-- December is over, 2027 has begun; of North less was reached than planned.
+insert into finance.budget_input by name
+select *, plan_variance: outlook - plan, department_id: if(entity_level = 'department', entity_key, null)
+from (values
+    ('period', 'month', date '2026-12-01', date '2026-12-31', '2026-12', true, 450.25, 450.25, null, null, 500),
+    ('year_to_date', 'month', date '2026-12-01', date '2026-12-31', '2026-12', true, 900.5, 900.5, null, null, 1000),
+    ('period', 'year', date '2026-01-01', date '2026-12-31', '2026', true, 900.5, 900.5, null, null, 1000),
+    ('period', 'year', date '2027-01-01', date '2027-12-31', '2027', false, 10, 1200, 1100.5, 1300.25, 1250)
+) as rows (
+    scope, period_grain, period_start, period_end, period_name, is_complete, actual, outlook, outlook_low_80,
+    outlook_high_80, plan
+)
+cross join (values
+    ('company', 'company', 'Company'), ('department', 'files:n', 'North'), ('department', 'files:s', 'South [old]')
+) as entities (entity_level, entity_key, entity_name)
+cross join (select 'won_amount' as kpi_code, 'EUR' as unit, 21 as working_days, 21 as days_there);
 """
 
 

@@ -177,6 +177,14 @@ def test_of_the_leaderboard_all_places_are_seen_and_ones_own_figure(open_as: Cal
     assert "Places are for everybody to see, figures for who answers for them." in [each.value for each in page.caption]
 
 
+def test_a_head_plans_their_tree_and_takes_no_workbook_along(open_as: Callable[..., AppTest]) -> None:
+    page = open_as("nora", "finance", period="2026-12")
+    assert page.title[0].value == "Won amount, North"
+    assert "South" not in "".join(each.value for each in page.html)
+    assert "Plan a year" not in [each.value for each in page.subheader]
+    assert "Plan a year" in [each.value for each in open_as("ann", "finance", period="2026-12").subheader]
+
+
 def test_only_who_sees_all_has_the_page_of_checks(open_as: Callable[..., AppTest]) -> None:
     assert open_as("ann", "quality").title[0].value == "Quality"
     assert open_as("nora", "quality").title[0].value == "North, December 2026"
