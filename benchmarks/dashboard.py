@@ -129,6 +129,8 @@ def wait_until_shown(page: Page) -> None:
     page.set_default_timeout(SHOWS_WITHIN_SECONDS * 1000)
     page.wait_for_selector("h1")
     page.wait_for_selector("[data-test-script-state=notRunning]")
+    # Controls and charts are loaded when they are needed for the first time.
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
 
 
 # -------------------------------------------------------------------------------------------------------- what is timed

@@ -179,7 +179,8 @@ def show_drivers(view: View, choice: Choice, kpi: Kpi, *, compared_with: str = P
         Bar(say("now"), change.value_after, value_text(change.value_after, unit), is_total=True),
     ]
     told = say("{kpi}: from {before} to {now}", kpi=change.kpi_name, before=bars[0].told, now=bars[-1].told)
-    st.vega_lite_chart(spec=waterfall_chart(bars, unit, say), alt=told)
+    if any(each.amount for each in bars):
+        st.vega_lite_chart(spec=waterfall_chart(bars, unit, say), alt=told)
     st.caption(plain(told))
 
 

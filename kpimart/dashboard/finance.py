@@ -17,7 +17,7 @@ from kpimart.figures import Kpi, read_kpis
 from kpimart.insight.drivers import PLAN
 from kpimart.insight.forecast import read_accuracy
 from kpimart.insight.restatement import read_restatement
-from kpimart.render import interval_text, value_text
+from kpimart.render import UNDEFINED, interval_text, value_text
 from kpimart.report.restatement import CAUSE_NAMES
 from kpimart.warehouse import open_database
 
@@ -50,7 +50,12 @@ def _planned_kpis(database: Path) -> list[str]:
     """Those of `budget_input`, those with a forecast first."""
     with open_database(database) as connection:
         rows = connection.execute(
-            "select kpi_code from budget_input group by kpi_code order by count(forecast) = 0, kpi_code"
+            """
+            select kpi_code
+            from budget_input
+            group by kpi_code
+            order by count(outlook) filter (not is_complete) = 0, kpi_code
+            """
         ).fetchall()
     return [code for (code,) in rows]
 
@@ -132,7 +137,8 @@ def _show_departments(view: View, choice: Choice, kpi: Kpi, anchor: date) -> Non
 def _figures(figures: list[Any]) -> list[Cell]:
     actual, outlook, low, high, plan, variance, last_year, unit = figures
     cells: list[Cell] = [Quantity(value, unit) for value in (actual, outlook, plan, variance, last_year)]
-    cells.insert(2, interval_text(low, high, unit))
+    # What is over has no interval.
+    cells.insert(2, interval_text(low, high, unit) if low != high else UNDEFINED)
     return cells
 
 

@@ -88,5 +88,5 @@ def test_a_new_kpi_is_in_every_published_table_and_in_the_docs(
 
     own = night_after.root / "seeds"
     monkeypatch.setattr(reference, "read_catalogue", lambda: catalogue.read_catalogue(own))
-    assert "**Lost per won.** Lost deals per won deal." in reference.kpis_page()
+    assert "**Lost per won.** Lost deals per won deal." in reference.kpis_page("en")
     assert "`lost_per_won`" in reference.measures_page()

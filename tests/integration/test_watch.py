@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from small_company import DEALS, KPIMART, NEXT_DEALS, Company
 
-SECONDS = 120
+SECONDS = 300
 WON_IN_QUARTER = """
     select value from kpi_value
     where kpi_code = 'won_amount' and period_grain = 'quarter' and entity_level = 'company'
