@@ -20,9 +20,9 @@ import duckdb
 from benchmarks.publishing import cpu_seconds
 from benchmarks.run import machine, peak_memory
 from kpimart import schema
+from kpimart.insight.forecast import FORECAST_KPIS
 from kpimart.insight.statistics.forecast import write
 from kpimart.insight.statistics.forecast.methods import HORIZON
-from kpimart.insight.statistics.forecast.write import KPIS
 from kpimart.warehouse import open_database
 
 AIM_SECONDS = 90
@@ -109,7 +109,7 @@ def main() -> None:
         with open_database(database, read_only=False) as connection:
             connection.execute(
                 COMPANY.format(
-                    kpis=list(KPIS),
+                    kpis=list(FORECAST_KPIS),
                     months=options.months,
                     horizon=HORIZON,
                     departments=options.departments,

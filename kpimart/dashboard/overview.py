@@ -10,6 +10,7 @@ import streamlit as st
 
 from kpimart.dashboard.chart import trend_chart
 from kpimart.dashboard.choices import Choice, address, choose
+from kpimart.dashboard.table import show_lines
 from kpimart.dashboard.view import View
 from kpimart.dashboard.words import days_text, period_text, plain
 from kpimart.figures import Figure, Kpi, Point, profile_kpis, read_figures, read_history, read_kpis, read_scores
@@ -190,18 +191,13 @@ def _show_where_to_look(view: View, choice: Choice, kpis: Sequence[Kpi], rows: S
     st.subheader(view.say("Where to look"), anchor=False)
     st.caption(_order(view, choice, has_scores=has_scores))
     heads = [view.say("Who"), *([view.say("Score")] if has_scores else []), *(_heading(kpi, rows) for kpi in kpis)]
-    head = "".join(f"<th scope='col'>{escape(head)}</th>" for head in heads)
     lines = []
     for row in rows:
         cells = [f"<th scope='row'><a href='{escape(address(row.of))}' target='_self'>{escape(row.name)}</a></th>"]
         cells += [f"<td>{_share(row.score)}</td>"] if has_scores else []
         cells += [_cell(view, choice, kpi, row.figures.get(kpi.kpi_code)) for kpi in kpis]
         lines.append("".join(cells))
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    table = f"<table class='figures'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    # Where it is wider than the screen, it is scrolled, by keys too.
-    label = escape(view.say("Where to look"))
-    st.html(f"<div class='scrolls' role='region' aria-label='{label}' tabindex='0'>{table}</div>")
+    show_lines(view.say("Where to look"), (f"<th scope='col'>{escape(head)}</th>" for head in heads), lines)
 
 
 def _order(view: View, choice: Choice, *, has_scores: bool) -> str:

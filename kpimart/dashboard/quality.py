@@ -11,7 +11,7 @@ from kpimart.dashboard.choices import choose_one
 from kpimart.dashboard.entity import show_section
 from kpimart.dashboard.table import Cell, Column, Quantity, show_table
 from kpimart.dashboard.view import View
-from kpimart.dashboard.words import moment_text, plain
+from kpimart.dashboard.words import plain
 from kpimart.publish.diff import SHOWN_CELLS, diff
 from kpimart.publish.diff import Cell as ChangedCell
 from kpimart.publish.manifest import GateCounts, Manifest
@@ -54,8 +54,8 @@ def _show_releases(view: View, shelf: Shelf) -> None:
     rows = [
         [
             one.release_id,
-            _moment(view, one.as_of),
-            _moment(view, one.published_at),
+            view.moment(one.as_of),
+            view.moment(one.published_at),
             _verdict(view, shelf, one),
             _counts(one.gate.raw),
             _counts(one.gate.reporting),
@@ -92,7 +92,7 @@ def _show_unmet(view: View, shelf: Shelf) -> None:
     titles = ["Judged at", "Boundary", "Table", "Expectation", "Severity", "Outcome", "Observed", "Expected"]
     rows = [
         [
-            _moment(view, each.judged_at),
+            view.moment(each.judged_at),
             say(_BOUNDARIES[each.boundary]),
             each.table,
             each.expectation,
@@ -138,7 +138,7 @@ def _show_set_aside(view: View, shelf: Shelf) -> None:
         [
             each.batch_id,
             each.source,
-            _moment(view, each.landed_at),
+            view.moment(each.landed_at),
             each.rows_read,
             each.versions_stored,
             each.rows_quarantined,
@@ -159,7 +159,7 @@ def _show_changes(view: View, shelf: Shelf) -> None:
     if len(kept) < 2:
         st.caption(say("There is one release so far, and nothing to compare it with."))
         return
-    labels = {name: f"{name} · {_moment(view, one.as_of)}" for name, one in kept.items()}
+    labels = {name: f"{name} · {view.moment(one.as_of)}" for name, one in kept.items()}
     with st.container(key="compared", horizontal=True):
         after = choose_one("to", say("To"), labels, say)
         before = choose_one("compare", say("From"), {name: labels[name] for name in _before(kept, after)}, say)
@@ -207,7 +207,3 @@ def _largest(view: View, cell: ChangedCell) -> str:
     entry = cell.causes[0]
     amount = "" if entry.amount is None else f" {entry.amount:,.2f}"
     return f"{entry.event_type}{amount}: {entry.deal_name or entry.deal_id} ({view.say(entry.why)})"
-
-
-def _moment(view: View, moment: datetime) -> str:
-    return moment_text(moment.astimezone(view.settings.zone), view.language)

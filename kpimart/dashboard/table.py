@@ -2,19 +2,20 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from html import escape
+from zoneinfo import ZoneInfo
 
 import streamlit as st
-import xlsxwriter  # type: ignore[import-untyped]
 
 from kpimart.dashboard.view import View
 from kpimart.dashboard.words import day_text
 from kpimart.language import Language
+from kpimart.publish.workbook import LIKE_A_FORMULA, Cells
 from kpimart.render import UNDEFINED, value_text
 
 LONG_TEXT = 32
@@ -46,11 +47,11 @@ def show_table(view: View, name: str, columns: Sequence[Column], rows: Sequence[
     Cells that are no numbers begin on the left; what is undefined is a dash. Downloads have all digits.
     """
     heads = zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True)
-    head = "".join(f"<th scope='col'{_class(*cells)}>{escape(column.title)}</th>" for column, cells in heads)
-    body = "".join(f"<tr>{_row(columns, row, view.language)}</tr>" for row in rows)
-    table = f"<table class='figures'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    # Where it is wider than the screen, it is scrolled, by keys too.
-    st.html(f"<div class='scrolls' role='region' aria-label='{escape(name)}' tabindex='0'>{table}</div>")
+    show_lines(
+        name,
+        (f"<th scope='col'{_class(*cells)}>{escape(column.title)}</th>" for column, cells in heads),
+        (_row(columns, row, view.language) for row in rows),
+    )
     titles = [column.title for column in columns]
     with st.container(key=f"downloads-{name}", horizontal=True):
         for kind, made in (("csv", _csv), ("xlsx", _xlsx)):
@@ -63,6 +64,14 @@ def show_table(view: View, name: str, columns: Sequence[Column], rows: Sequence[
                 on_click="ignore",
                 help=view.say("Download the table: {name}", name=name),
             )
+
+
+def show_lines(name: str, heads: Iterable[str], lines: Iterable[str]) -> None:
+    """A table of HTML: the cells of its head, and of each line."""
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    table = f"<table class='figures'><thead><tr>{''.join(heads)}</tr></thead><tbody>{body}</tbody></table>"
+    # Where it is wider than the screen, it is scrolled, by keys too.
+    st.html(f"<div class='scrolls' role='region' aria-label='{escape(name)}' tabindex='0'>{table}</div>")
 
 
 def _row(columns: Sequence[Column], row: Sequence[Cell], language: Language) -> str:
@@ -106,19 +115,20 @@ def _csv(titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
 
 def _inert(cell: Cell) -> str | int | Decimal | date | None:
     """A name out of the CRM is no formula, whatever it begins with."""
-    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    is_formula = isinstance(cell, str) and cell.startswith(LIKE_A_FORMULA)
     return f"'{cell}" if is_formula else _bare(cell)
 
 
 def _xlsx(titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
     file = io.BytesIO()
-    with xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
-        sheet = book.add_worksheet()
-        sheet.freeze_panes(1, 0)
-        day = book.add_format({"num_format": "yyyy-mm-dd"})
-        sheet.write_row(0, 0, titles, book.add_format({"bold": True}))
-        for number, row in enumerate(rows, 1):
-            for position, cell in enumerate(map(_bare, row)):
-                sheet.write(number, position, cell, *([day] if isinstance(cell, date) else []))
-        sheet.autofit()
+    # Tables have days and no moments, so the zone says nothing.
+    made = Cells(file, ZoneInfo("UTC"), in_memory=True)
+    sheet = made.book.add_worksheet()
+    sheet.freeze_panes(1, 0)
+    sheet.write_row(0, 0, titles, made.head)
+    for number, row in enumerate(rows, 1):
+        for position, cell in enumerate(row):
+            made.cell(sheet, number, position, _bare(cell))
+    sheet.autofit()
+    made.book.close()
     return file.getvalue()

@@ -8,7 +8,7 @@ import streamlit as st
 from kpimart.clock import utc_now
 from kpimart.dashboard.served import FRESH_FOR
 from kpimart.dashboard.view import View
-from kpimart.dashboard.words import age_text, moment_text, plain
+from kpimart.dashboard.words import age_text, plain
 from kpimart.publish.manifest import GateCounts
 
 
@@ -27,7 +27,7 @@ def _show_freshness(view: View) -> None:
     text = view.say(
         "{verdict}: as of {moment}, {age}",
         verdict=view.say("Fresh" if is_fresh else "Old"),
-        moment=moment_text(release.as_of.astimezone(view.settings.zone), view.language),
+        moment=view.moment(release.as_of),
         age=age_text(age, view.language),
     )
     st.badge(text, icon=":material/schedule:", color="green" if is_fresh else "orange")
@@ -50,12 +50,12 @@ def _show_rightness(view: View) -> None:
 
 def _show_details(view: View) -> None:
     release, gate = view.served.release, view.served.gate
-    say, zone = view.say, view.settings.zone
+    say = view.say
     facts = [
         (say("Release"), release.release_id),
-        (say("Figures as of"), moment_text(release.as_of.astimezone(zone), view.language)),
-        (say("Known at"), moment_text(release.known_at.astimezone(zone), view.language)),
-        (say("Published at"), moment_text(release.published_at.astimezone(zone), view.language)),
+        (say("Figures as of"), view.moment(release.as_of)),
+        (say("Known at"), view.moment(release.known_at)),
+        (say("Published at"), view.moment(release.published_at)),
         (say("Checks of the data read"), _counts(gate.raw, view)),
         (say("Checks of the figures"), _counts(gate.reporting, view)),
         *(

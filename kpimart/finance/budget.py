@@ -11,12 +11,12 @@ from typing import NamedTuple
 import duckdb
 
 from kpimart.errors import SettingsError
+from kpimart.insight.forecast import FORECAST_KPIS
 from kpimart.language import Language, said
 from kpimart.publish.workbook import kpi_format
 from kpimart.warehouse import open_database
 
 COMPANY = ("company", "company")
-FORECAST_KPIS = ("won_amount", "won_deals", "new_customers", "leads_created")
 
 Inputs = Mapping["Key", Decimal]
 

@@ -42,7 +42,7 @@ MAX_VALUE = 10**15
 SHOWN = 20
 # What the readers of ZIP, XML (each parser has an error of its own, all of them are SyntaxError) and workbooks raise.
 _UNREADABLE = (
-    *(BadZipFile, InvalidFileException, SyntaxError, zlib.error, NotImplementedError, RuntimeError),
+    *(BadZipFile, InvalidFileException, SyntaxError, zlib.error, RuntimeError),
     *(KeyError, ValueError, TypeError, IndexError, AttributeError, EOFError, OverflowError),
 )
 

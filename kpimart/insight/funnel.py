@@ -8,8 +8,6 @@ from kpimart.figures import Period
 from kpimart.insight.pipeline_names import join_pipelines
 from kpimart.warehouse import open_database
 
-GRAINS = ("month", "quarter", "year")
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -25,7 +23,6 @@ class Stage:
     reached_deals: int
     next_stage_rate: Decimal | None
     won_rate: Decimal | None
-    mean_days: Decimal | None
     median_days: Decimal | None
     peer_days: Decimal | None
 
@@ -38,7 +35,7 @@ def read_funnel(database: Path, *, level: str, entity_key: str, period: Period) 
             with funnel as (select * from {join_pipelines("funnel_stage")})
             select
                 funnel.pipeline_name, funnel.is_one_of_several, funnel.stage_name, funnel.reached_deals,
-                funnel.next_stage_rate, funnel.won_rate, funnel.mean_stay_days, funnel.median_stay_days,
+                funnel.next_stage_rate, funnel.won_rate, funnel.median_stay_days,
                 peers.peer_median
             from funnel
             left join weak_spot as peers

@@ -123,26 +123,26 @@ def _require_room(sheets: Sequence[Sheet], release: Release) -> None:
         )
 
 
-class _Book:
-    """The workbook while it is written, with its formats, each made once."""
+class Cells:
+    """A workbook while it is written, cell by cell, with its formats, each made once.
 
-    def __init__(self, file: IO[bytes], release: Release, zone: ZoneInfo, kpi_formats: dict[str, str]) -> None:
-        self.book = xlsxwriter.Workbook(
-            file,
-            {"constant_memory": True, **OPTIONS},
-        )
-        self.book.set_properties({"title": f"release {release.release_id}", "created": release.published_at})
+    zone: of which moments are written. options: of xlsxwriter, further ones.
+    """
+
+    def __init__(self, file: IO[bytes], zone: ZoneInfo, **options: object) -> None:
+        self.book = xlsxwriter.Workbook(file, OPTIONS | options)
         self.zone = zone
-        self.kpi_formats = kpi_formats
         self.format = cache(lambda code: self.book.add_format({"num_format": code}))
         self.head = self.book.add_format({"bold": True, "bottom": 1})
         self.kept_text = self.book.add_format({"quote_prefix": True})
 
     def text(self, sheet: Any, row: int, column: int, value: str) -> None:
+        """A text that stays one, whatever it begins with."""
         shown = cell_text(value)
         sheet.write_string(row, column, shown, self.kept_text if shown.startswith(LIKE_A_FORMULA) else None)
 
-    def cell(self, sheet: Any, row: int, column: int, value: Any, number_format: str) -> None:
+    def cell(self, sheet: Any, row: int, column: int, value: Any, number_format: str = "") -> None:
+        """Whatever a release has; what Excel has no number or date for is a text."""
         match value:
             case None:
                 return
@@ -169,6 +169,15 @@ class _Book:
 
     def _moment(self, sheet: Any, row: int, column: int, value: datetime, code: str) -> None:
         sheet.write_datetime(row, column, value, self.format(code))
+
+
+class _Book(Cells):
+    """The workbook of a release. kpi_formats: KPI → how Excel shows its numbers."""
+
+    def __init__(self, file: IO[bytes], release: Release, zone: ZoneInfo, kpi_formats: dict[str, str]) -> None:
+        super().__init__(file, zone, constant_memory=True)
+        self.book.set_properties({"title": f"release {release.release_id}", "created": release.published_at})
+        self.kpi_formats = kpi_formats
 
 
 def cell_text(value: str) -> str:

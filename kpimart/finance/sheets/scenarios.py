@@ -3,11 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
-from kpimart.finance.budget import FORECAST_KPIS, Figures, Inputs, Kpi
+from kpimart.finance.budget import Figures, Inputs, Kpi
 from kpimart.finance.results import results
 from kpimart.finance.sheets import budget as sheet_of_inputs
 from kpimart.finance.sheets.book import Book, Look, cell, cells
 from kpimart.finance.sheets.parts import Part, parts_of
+from kpimart.insight.forecast import FORECAST_KPIS
 
 NAME = "Scenarios"
 AT = {

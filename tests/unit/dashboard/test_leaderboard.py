@@ -1,24 +1,20 @@
 """The leaderboard: the places of `reporting`."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
+from page_tables import rows_of
 from streamlit.testing.v1 import AppTest
 
 Open = Callable[..., AppTest]
 
 
-def places(page: AppTest) -> list[list[str]]:
-    """The cells of each place."""
-    (table,) = [html.value for html in page.html if "aria-label='Leaderboard'" in html.value]
-    rows = re.findall(r"<tr>(.*?)</tr>", table)[1:]
-    return [[re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)] for row in rows]
-
-
 def test_the_best_stands_first_with_the_figure_of_reporting(open_page: Open, staffed: Path) -> None:
     page = open_page(staffed, "leaderboard", period="2026-12", kpi="won_amount")
-    assert places(page) == [["1", "Li", "South [old]", "500.00", ""], ["2", "Mo", "North", "450.25", ""]]
+    assert rows_of(page, "Leaderboard") == [
+        ["1", "Li", "South [old]", "500.00", ""],
+        ["2", "Mo", "North", "450.25", ""],
+    ]
 
 
 def test_a_period_without_places_is_told(open_page: Open, staffed: Path) -> None:

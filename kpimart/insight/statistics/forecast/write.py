@@ -7,6 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 
+from kpimart.insight.forecast import FORECAST_KPIS
 from kpimart.insight.statistics.forecast.calibration import NOMINAL
 from kpimart.insight.statistics.forecast.kept import read_fits, record_vintage, write_fits
 from kpimart.insight.statistics.forecast.known import LEVELS, Floats, Integers, Known, read_known
@@ -14,14 +15,11 @@ from kpimart.insight.statistics.forecast.methods import HORIZON, MODEL_LEAST
 from kpimart.insight.statistics.forecast.pipeline import MEASURES, read_pipeline
 from kpimart.insight.statistics.forecast.vintages import Vintage, vintages
 
-KPIS = ("won_amount", "won_deals", "new_customers", "leads_created")
-"""Those of models/marts/finance/forecast_input.sql: all add up over months and entities."""
-
 ORIGINS = 12
 """Earlier vintages of which the accuracy is told, and errors that a choice and an interval rest on."""
 
 # What a company counts otherwise by a KPI's name is not what is forecast.
-_FORECAST_KPIS = "select kpi_code from seeds.kpi_catalogue where kpi_code = formula and list_contains($kpis, kpi_code)"
+_UNCHANGED_KPIS = "select kpi_code from seeds.kpi_catalogue where kpi_code = formula and list_contains($kpis, kpi_code)"
 _BOUNDS = ("low_80", "high_80", "low_95", "high_95")
 _SUMS = (
     *("value", "actual", "absolute_error", "naive_absolute_error"),
@@ -31,8 +29,8 @@ _SUMS = (
 
 def write(connection: duckdb.DuckDBPyConnection) -> None:
     """Write finance.kpi_forecast and finance.forecast_accuracy; both are empty where the history is too short."""
-    codes = {code for (code,) in connection.execute(_FORECAST_KPIS, {"kpis": list(KPIS)}).fetchall()}
-    known = read_known(connection, tuple(code for code in KPIS if code in codes))
+    codes = {code for (code,) in connection.execute(_UNCHANGED_KPIS, {"kpis": list(FORECAST_KPIS)}).fetchall()}
+    known = read_known(connection, tuple(code for code in FORECAST_KPIS if code in codes))
     fits = read_fits(connection)
     made = {}
     for code in known.changes if known.months >= MODEL_LEAST else ():
